@@ -1,0 +1,3 @@
+//! The AuthStack API.
+
+fn main() {}

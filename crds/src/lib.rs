@@ -1,0 +1,1 @@
+//! The `AuthStack` custom resource.

@@ -1,0 +1,3 @@
+//! The AuthStack operator.
+
+fn main() {}
