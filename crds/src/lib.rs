@@ -1,1 +1,36 @@
-//! The `AuthStack` custom resource.
+//! The `AuthStack` custom resource: its types, their schema and the rules that
+//! the API server checks. Nothing else lives here, so anything that talks about
+//! an `AuthStack` can depend on this crate alone.
+//!
+//! The conventions are those of the [Kubernetes API conventions]; every field
+//! carries its own documentation, which `kubectl explain` prints.
+//!
+//! [Kubernetes API conventions]: https://github.com/kubernetes/community/blob/master/contributors/devel/sig-architecture/api-conventions.md
+
+mod authstack;
+mod schema;
+mod status;
+
+pub use authstack::*;
+pub use status::*;
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::CustomResourceExt;
+
+/// The `CustomResourceDefinition` as YAML, as it stands in `crds/authstacks.yaml`.
+///
+/// # Errors
+/// Never in practice: the definition is built from the types of this crate and
+/// holds nothing that YAML cannot say.
+pub fn crd_yaml() -> Result<String, serde_yaml::Error> {
+    let yaml = serde_yaml::to_string(&crd())?;
+    Ok(format!(
+        "# Generated from crds/src by `authstack-operator crd`; do not edit.\n---\n{yaml}"
+    ))
+}
+
+/// The `CustomResourceDefinition` of [`AuthStack`].
+#[must_use]
+pub fn crd() -> CustomResourceDefinition {
+    AuthStack::crd()
+}
