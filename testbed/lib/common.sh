@@ -1,0 +1,121 @@
+# shellcheck shell=bash disable=SC2034
+# Settings, messages, and processes that outlive this script.
+
+VERSION=v1.35.4
+CACHE=${TESTBED_CACHE:-${XDG_CACHE_HOME:-${HOME:?or TESTBED_CACHE must be set}/.cache}/authstack/testbed}
+NAME=${TESTBED_NAME:-default}
+RUN=$CACHE/run/$NAME
+PKI=$RUN/pki
+ADMIN=$RUN/admin.kubeconfig
+
+say() { printf '\033[1m==> %s\033[0m\n' "$*" >&2; }
+die() { echo "testbed: $*" >&2; exit 1; }
+is_root() { [ "$(id -u)" = 0 ]; }
+# What `cat` prints of the given files is what decides whether a cached thing is still right.
+digest() { sha256sum | cut -c1-12; }
+
+[[ $NAME =~ ^[a-z0-9][a-z0-9-]{0,19}$ ]] || die "TESTBED_NAME=$NAME: use at most 20 of a-z, 0-9 and -"
+case $CACHE/ in
+  /run/* | /var/run/* | /var/log/*) die "TESTBED_CACHE=$CACHE: nodes have a /run and /var/log of their own; choose another place" ;;
+  /*) ;;
+  *) die "TESTBED_CACHE=$CACHE: must be an absolute path" ;;
+esac
+# kubelet and containerd put sockets under $RUN, and a socket's path has 107 characters at most.
+[ ${#RUN} -le 62 ] || die "$RUN is too long a path for sockets; set a shorter TESTBED_CACHE"
+
+# One command at a time on one cluster, and one build at a time in one cache.
+with_lock() { # NAME COMMAND...
+  local lock; mkdir -p "$CACHE/locks"
+  exec {lock}>"$CACHE/locks/$1"
+  flock -n "$lock" || { say "waiting for another testbed command ($1)"; flock "$lock"; }
+  LOCKS+=("$lock"); shift
+  "$@"
+  exec {lock}>&-
+}
+LOCKS=()
+
+room_for() { # GIGABYTES DIRECTORY WHAT
+  local dir=$2 free
+  while [ ! -d "$dir" ]; do dir=$(dirname "$dir"); done
+  free=$(df --output=avail -k "$dir" | tail -n 1)
+  [ $((free / 1048576)) -ge "$1" ] || die "$3 needs $1 GB of disk under $2; $((free / 1048576)) GB are free"
+}
+
+# --- processes -------------------------------------------------------------
+# $RUN/NAME.pid holds "PID START": a number alone may have passed on to a
+# stranger by the time that `down` reads it.
+
+started_at() { # PID: when it started, in ticks since boot; fails for zombies, which PID 1 may not reap
+  local stat
+  { stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 1
+  read -ra stat <<<"${stat##*) }"
+  [ "${stat[0]}" != Z ] && echo "${stat[19]}"
+}
+spawn() { # NAME COMMAND...: in the background, in $CGROUP if that is set; log and pid under $RUN
+  local name=$1 pid lock; shift
+  (
+    # A daemon that inherited a lock would hold it for as long as it lives.
+    for lock in "${LOCKS[@]}"; do exec {lock}>&-; done
+    [ -z "${CGROUP:-}" ] || join_cgroup "$CGROUP" "$BASHPID"
+    exec setsid "$@"
+  ) >"$RUN/$name.log" 2>&1 </dev/null &
+  pid=$!
+  disown "$pid"
+  echo "$pid $(started_at "$pid" || true)" >"$RUN/$name.pid"
+}
+pid_of() { # NAME: its pid, if it runs
+  local pid start
+  { read -r pid start <"$RUN/$1.pid"; } 2>/dev/null || return 1
+  [ "$(started_at "$pid")" = "$start" ] && echo "$pid"
+}
+end_all() { # SIGNAL NAME...: and wait until they are gone
+  local signal=$1 name pid; shift
+  for name in "$@"; do
+    if pid=$(pid_of "$name"); then kill "-$signal" "$pid" 2>/dev/null || true; fi
+  done
+  for name in "$@"; do
+    within 10 "$name did not end" gone "$name"
+    rm -f "$RUN/$name.pid"
+  done
+}
+gone() { ! pid_of "$1" >/dev/null; }
+
+within() { # SECONDS COMPLAINT COMMAND...: until the command succeeds
+  local end=$((SECONDS + $1)) complaint=$2; shift 2
+  until "$@" >/dev/null 2>&1; do
+    [ $SECONDS -lt $end ] || die "$complaint within the time given"
+    sleep 0.1
+  done
+}
+serving() { # SECONDS NAME COMMAND...: until the command succeeds, for as long as process NAME lives
+  local end=$((SECONDS + $1)) name=$2; shift 2
+  until "$@" >/dev/null 2>&1; do
+    pid_of "$name" >/dev/null || die "$name ended: $(tail -n 1 "$RUN/$name.log")"
+    [ $SECONDS -lt $end ] || die "$name is not ready; its log ends: $(tail -n 1 "$RUN/$name.log")"
+    sleep 0.1
+  done
+}
+
+together() { # LABEL FUNCTION LABEL FUNCTION...: at the same time; all must succeed
+  local groups=() logs=() labels=() failed=0 i restore
+  # Each in a process group of its own, so that Ctrl-C here ends what they started too.
+  set -m
+  while [ $# -gt 0 ]; do
+    labels+=("$1"); logs+=("$(mktemp)")
+    ( set +m -e; "$2" ) >"${logs[-1]}" 2>&1 </dev/null &
+    groups+=("$!"); shift 2
+  done
+  set +m
+  restore=$(trap -p INT TERM)
+  # shellcheck disable=SC2064
+  trap "kill -TERM -- ${groups[*]/#/-} 2>/dev/null; exit 130" INT TERM
+  for i in "${!groups[@]}"; do
+    if ! wait "${groups[i]}"; then
+      failed=1; { echo "testbed: ${labels[i]} failed:"; tail -n 15 "${logs[i]}"; } >&2
+    fi
+    rm -f "${logs[i]}"
+  done
+  trap - INT TERM
+  eval "$restore"
+  return $failed
+}
