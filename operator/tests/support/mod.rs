@@ -1,0 +1,63 @@
+//! What tests on a real API server share.
+
+use std::{panic::AssertUnwindSafe, time::Duration};
+
+use futures::FutureExt as _;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{
+    Client, Config,
+    api::{Api, DeleteParams, PostParams},
+};
+
+/// The cluster that `KUBECONFIG` names. Nothing else is looked at: a test must
+/// not end up in a cluster that somebody's `~/.kube/config` happens to name.
+pub(crate) async fn config() -> Config {
+    assert!(
+        std::env::var_os("KUBECONFIG").is_some_and(|path| !path.is_empty()),
+        "these tests need an API server: set KUBECONFIG, or run `make test`, or \
+         `testbed/testbed up 0` and then `eval \"$(testbed/testbed env)\"`"
+    );
+    Config::from_kubeconfig(&kube::config::KubeConfigOptions::default())
+        .await
+        .expect("KUBECONFIG must name a readable kubeconfig")
+}
+
+/// Runs a test in a namespace of its own, which is gone afterwards, also when
+/// the test fails.
+pub(crate) async fn in_namespace<F>(prefix: &str, test: impl FnOnce(Config, String) -> F)
+where
+    F: Future<Output = ()>,
+{
+    let config = config().await;
+    let client = Client::try_from(config.clone()).unwrap();
+    let namespaces = Api::<Namespace>::all(client);
+    let mut namespace = Namespace::default();
+    namespace.metadata.generate_name = Some(format!("{prefix}-"));
+    let created = namespaces
+        .create(&PostParams::default(), &namespace)
+        .await
+        .expect("the API server must answer and allow namespaces");
+    let name = created.metadata.name.unwrap();
+
+    let outcome = AssertUnwindSafe(test(config, name.clone()))
+        .catch_unwind()
+        .await;
+    let _ = namespaces.delete(&name, &DeleteParams::default()).await;
+    if let Err(panic) = outcome {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+/// Waits until something holds, at most `limit`.
+pub(crate) async fn eventually<F>(what: &str, limit: Duration, mut holds: impl FnMut() -> F)
+where
+    F: Future<Output = bool>,
+{
+    let waiting = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let waited = tokio::time::timeout(limit, waiting).await;
+    assert!(waited.is_ok(), "not within {limit:?}: {what}");
+}
