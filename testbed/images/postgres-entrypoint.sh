@@ -29,6 +29,12 @@ run_init_files() {
   done
 }
 
+make_cluster() { # OPTIONS...
+  # Word splitting is what the variable is for.
+  # shellcheck disable=SC2086
+  initdb -D "$PGDATA" --username="$POSTGRES_USER" "$@" ${POSTGRES_INITDB_ARGS:-}
+}
+
 init() {
   file_env POSTGRES_PASSWORD
   file_env POSTGRES_USER postgres
@@ -37,11 +43,11 @@ init() {
   if [ -z "$POSTGRES_PASSWORD" ] && [ "$method" != trust ]; then
     echo >&2 "Error: Database is uninitialized and superuser password is not specified."; exit 1
   fi
-  local password=()
-  [ -z "$POSTGRES_PASSWORD" ] || password=(--pwfile=<(printf '%s\n' "$POSTGRES_PASSWORD"))
-  # Word splitting is what the variable is for.
-  # shellcheck disable=SC2086
-  initdb -D "$PGDATA" --username="$POSTGRES_USER" "${password[@]}" ${POSTGRES_INITDB_ARGS:-}
+  if [ -n "$POSTGRES_PASSWORD" ]; then
+    make_cluster --pwfile=<(printf '%s\n' "$POSTGRES_PASSWORD")
+  else
+    make_cluster
+  fi
   printf '\nhost all all all %s\n' "$method" >>"$PGDATA/pg_hba.conf"
   echo "listen_addresses = '*'" >>"$PGDATA/postgresql.conf"
   # Only over the socket until the scripts are done: a client never meets a half-made database.

@@ -8,7 +8,7 @@ SYSCTLS=(net.ipv4.ip_forward vm.overcommit_memory vm.panic_on_oom kernel.panic k
 up() { # NODES
   [[ $1 =~ ^[0-3]$ ]] || die "nodes: 0 to 3, not $1"
   [ "$1" = 0 ] || is_root || die "nodes need root; as another user: testbed up 0 (a control plane alone), or an existing cluster"
-  with_lock "run-$NAME" up_locked "$1"
+  with_lock "run-$INSTANCE" up_locked "$1"
 }
 up_locked() { # NODES
   if [ -d "$RUN" ]; then
@@ -16,26 +16,27 @@ up_locked() { # NODES
       say "up already: eval \"\$($0 env)\""
       return
     fi
-    ! pid_of apiserver >/dev/null || die "cluster $NAME is up otherwise ($(cat "$RUN/nodes") nodes); testbed down first, or choose another TESTBED_NAME"
+    ! pid_of apiserver >/dev/null || die "cluster $INSTANCE is up otherwise ($(cat "$RUN/nodes") nodes); testbed down first, or choose another TESTBED_NAME"
     say "clearing away what is left of a cluster that ended without testbed down"
     down_locked
   fi
   [ "$1" = 0 ] || { check_cgroups; check_network; }
   build_all "$1"
   room_for 1 "$CACHE" "a cluster"
+  choose_ports
   mkdir -p "$RUN"; echo "$1" >"$RUN/nodes"
   trap 'abandon $?' EXIT
   trap 'exit 130' INT TERM
-  choose_ports
   start "$1"
   trap - EXIT INT TERM
   say "up: eval \"\$($0 env)\""
 }
 abandon() { # STATUS: of an `up` that failed, keep the logs and nothing else
-  trap - EXIT INT TERM
-  mkdir -p "$CACHE/failed/$NAME"
-  cp "$RUN"/*.log "$CACHE/failed/$NAME/" 2>/dev/null || true
-  echo "testbed: up failed; logs are in $CACHE/failed/$NAME" >&2
+  trap - EXIT
+  trap '' INT TERM # an impatient second Ctrl-C must not leave half of it behind
+  mkdir -p "$CACHE/failed/$INSTANCE"
+  cp "$RUN"/*.log "$CACHE/failed/$INSTANCE/" 2>/dev/null || true
+  echo "testbed: up failed; logs are in $CACHE/failed/$INSTANCE" >&2
   down_locked
   exit "$1"
 }
@@ -72,7 +73,7 @@ serves() { # everything that `start` started still runs
   done
 }
 
-down() { with_lock "run-$NAME" down_locked; }
+down() { with_lock "run-$INSTANCE" down_locked; }
 down_locked() {
   local n
   [ -d "$RUN" ] || return 0
@@ -81,23 +82,22 @@ down_locked() {
     is_root || die "this cluster has nodes; only root can end it"
     for n in 1 2 3; do end_node "$n"; done
     ip link del tb0 2>/dev/null || true
-    # `ip netns` makes this a mount when it is first used; empty, it serves nobody.
-    if [ -d /run/netns ] && [ -z "$(ls /run/netns)" ]; then
-      umount /run/netns 2>/dev/null || true
-      rmdir /run/netns 2>/dev/null || true
-    fi
+    # `ip netns` makes its directory a mount when it is first used; empty, it serves nobody.
+    if [ -d /run/netns ] && [ -z "$(ls /run/netns)" ]; then umount /run/netns 2>/dev/null || true; fi
+    rmdir /run/netns "${PRIVATE[@]}" 2>/dev/null || true
     if [ -s "$RUN/sysctl" ]; then sysctl -qp "$RUN/sysctl"; fi
   fi
   rm -rf "$RUN"
 }
 
 print_env() {
-  [ -e "$ADMIN" ] || echo "testbed: cluster $NAME is not up (testbed up)" >&2
+  [ -e "$ADMIN" ] || echo "testbed: cluster $INSTANCE is not up (testbed up)" >&2
+  # shellcheck disable=SC2016
   printf 'export KUBECONFIG=%q KUBEBUILDER_ASSETS=%q PATH=%q:"$PATH"\n' "$ADMIN" "$BIN" "$BIN"
 }
 status() {
   local f name
-  [ -d "$RUN" ] || { echo "cluster $NAME is not up"; return 1; }
+  [ -d "$RUN" ] || { echo "cluster $INSTANCE is not up"; return 1; }
   for f in "$RUN"/*.pid; do
     name=$(basename "$f" .pid)
     printf '%-18s %-8s %s\n' "$name" "$(pid_of "$name" || echo dead)" "$RUN/$name.log"

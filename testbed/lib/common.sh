@@ -3,18 +3,20 @@
 
 VERSION=v1.35.4
 CACHE=${TESTBED_CACHE:-${XDG_CACHE_HOME:-${HOME:?or TESTBED_CACHE must be set}/.cache}/authstack/testbed}
-NAME=${TESTBED_NAME:-default}
-RUN=$CACHE/run/$NAME
+INSTANCE=${TESTBED_NAME:-default}
+RUN=$CACHE/run/$INSTANCE
 PKI=$RUN/pki
 ADMIN=$RUN/admin.kubeconfig
 
-say() { printf '\033[1m==> %s\033[0m\n' "$*" >&2; }
+# Progress is for the terminal, also from where the rest of the output goes to a log.
+exec {TERMINAL}>&2
+say() { printf '==> %s\n' "$*" >&"$TERMINAL"; }
 die() { echo "testbed: $*" >&2; exit 1; }
 is_root() { [ "$(id -u)" = 0 ]; }
-# What `cat` prints of the given files is what decides whether a cached thing is still right.
+# Of what is made from sources: a name that changes when they do.
 digest() { sha256sum | cut -c1-12; }
 
-[[ $NAME =~ ^[a-z0-9][a-z0-9-]{0,19}$ ]] || die "TESTBED_NAME=$NAME: use at most 20 of a-z, 0-9 and -"
+[[ $INSTANCE =~ ^[a-z0-9][a-z0-9-]{0,19}$ ]] || die "TESTBED_NAME=$INSTANCE: use at most 20 of a-z, 0-9 and -"
 case $CACHE/ in
   /run/* | /var/run/* | /var/log/*) die "TESTBED_CACHE=$CACHE: nodes have a /run and /var/log of their own; choose another place" ;;
   /*) ;;
@@ -28,11 +30,10 @@ with_lock() { # NAME COMMAND...
   local lock; mkdir -p "$CACHE/locks"
   exec {lock}>"$CACHE/locks/$1"
   flock -n "$lock" || { say "waiting for another testbed command ($1)"; flock "$lock"; }
-  LOCKS+=("$lock"); shift
+  shift
   "$@"
   exec {lock}>&-
 }
-LOCKS=()
 
 room_for() { # GIGABYTES DIRECTORY WHAT
   local dir=$2 free
@@ -52,10 +53,14 @@ started_at() { # PID: when it started, in ticks since boot; fails for zombies, w
   [ "${stat[0]}" != Z ] && echo "${stat[19]}"
 }
 spawn() { # NAME COMMAND...: in the background, in $CGROUP if that is set; log and pid under $RUN
-  local name=$1 pid lock; shift
+  local name=$1 pid fd; shift
   (
-    # A daemon that inherited a lock would hold it for as long as it lives.
-    for lock in "${LOCKS[@]}"; do exec {lock}>&-; done
+    # A daemon that inherited a lock, or the pipe of whoever reads our output,
+    # would hold it for as long as it lives.
+    for fd in "/proc/$BASHPID/fd"/*; do
+      fd=${fd##*/}
+      [ "$fd" -le 2 ] || exec {fd}>&-
+    done
     [ -z "${CGROUP:-}" ] || join_cgroup "$CGROUP" "$BASHPID"
     exec setsid "$@"
   ) >"$RUN/$name.log" 2>&1 </dev/null &

@@ -92,9 +92,10 @@ disconnect_node() { # N: its links and routes go with it
 
 # --- the node ----------------------------------------------------------------
 # Runs as a node's first process, in its mount namespace: what is volatile on a
-# real machine is so here, and the host's own is out of sight.
-# shellcheck disable=SC2016
-NODE_INIT='mount --make-rshared / && mount -t tmpfs tmpfs /run && mkdir /run/netns && mount -t tmpfs tmpfs /var/log && exec "$@"'
+# real machine is so here, and what kubelet and CNI keep at fixed paths is out
+# of the host's sight.
+PRIVATE=(/run /var/log /var/lib/kubelet /var/lib/cni)
+NODE_INIT="mount --make-rshared /; for d in ${PRIVATE[*]}; do mkdir -p \$d; mount -t tmpfs tmpfs \$d; done; mkdir /run/netns; exec \"\$@\""
 
 start_runtime() { # N: network, cgroups, containerd and its images
   local n=$1 dir=$RUN/node$1 CGROUP=testbed-node$1-daemons
@@ -103,7 +104,7 @@ start_runtime() { # N: network, cgroups, containerd and its images
   make_cgroup "testbed-node$n"; make_cgroup "$CGROUP"
   node_config "$n"
   spawn "node$n-containerd" nsenter --net="/run/netns/$(node_ns "$n")" unshare --mount --propagation private \
-    sh -c "$NODE_INIT" node containerd -c "$dir/containerd.toml"
+    sh -ec "$NODE_INIT" node containerd -c "$dir/containerd.toml"
   serving 30 "node$n-containerd" ctr -a "$dir/containerd.sock" version
   load_into "$n" "$IMG"/*.tar
 }
