@@ -5,9 +5,16 @@ DAEMONS=(scheduler manager apiserver etcd)
 # What kubelets and this script set on the host, and `down` sets back.
 SYSCTLS=(net.ipv4.ip_forward vm.overcommit_memory vm.panic_on_oom kernel.panic kernel.panic_on_oops kernel.keys.root_maxkeys kernel.keys.root_maxbytes)
 
-up() { # NODES
+check() { # NODES: whatever can be known before anything is changed
   [[ $1 =~ ^[0-3]$ ]] || die "nodes: 0 to 3, not $1"
-  [ "$1" = 0 ] || is_root || die "nodes need root; as another user: testbed up 0 (a control plane alone), or an existing cluster"
+  if [ "$1" != 0 ]; then
+    is_root || die "nodes need root; NODES=0 does not"
+    check_cgroups
+  fi
+  [ -x "$BIN/kube" ] || check_go
+}
+up() { # NODES
+  check "$1"
   with_lock "run-$INSTANCE" up_locked "$1"
 }
 up_locked() { # NODES
@@ -20,7 +27,7 @@ up_locked() { # NODES
     say "clearing away what is left of a cluster that ended without testbed down"
     down_locked
   fi
-  [ "$1" = 0 ] || { check_cgroups; check_network; }
+  [ "$1" = 0 ] || check_network
   build_all "$1"
   room_for 1 "$CACHE" "a cluster"
   choose_ports

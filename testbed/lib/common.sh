@@ -8,10 +8,6 @@ RUN=$CACHE/run/$INSTANCE
 PKI=$RUN/pki
 ADMIN=$RUN/admin.kubeconfig
 
-# Progress is for the terminal, also from where the rest of the output goes to a log.
-exec {TERMINAL}>&2
-say() { printf '==> %s\n' "$*" >&"$TERMINAL"; }
-die() { echo "testbed: $*" >&2; exit 1; }
 is_root() { [ "$(id -u)" = 0 ]; }
 # Of what is made from sources: a name that changes when they do.
 digest() { sha256sum | cut -c1-12; }
@@ -62,12 +58,15 @@ spawn() { # NAME COMMAND...: in the background, in $CGROUP if that is set; log a
       [ "$fd" -le 2 ] || exec {fd}>&-
     done
     [ -z "${CGROUP:-}" ] || join_cgroup "$CGROUP" "$BASHPID"
+    # Here too, so that a Ctrl-C at this moment cannot leave a stranger behind.
+    remember "$name" "$BASHPID"
     exec setsid "$@"
   ) >"$RUN/$name.log" 2>&1 </dev/null &
   pid=$!
   disown "$pid"
-  echo "$pid $(started_at "$pid" || true)" >"$RUN/$name.pid"
+  remember "$name" "$pid"
 }
+remember() { echo "$2 $(started_at "$2" || true)" >"$RUN/$1.pid"; } # NAME PID
 pid_of() { # NAME: its pid, if it runs
   local pid start
   { read -r pid start <"$RUN/$1.pid"; } 2>/dev/null || return 1
@@ -85,13 +84,6 @@ end_all() { # SIGNAL NAME...: and wait until they are gone
 }
 gone() { ! pid_of "$1" >/dev/null; }
 
-within() { # SECONDS COMPLAINT COMMAND...: until the command succeeds
-  local end=$((SECONDS + $1)) complaint=$2; shift 2
-  until "$@" >/dev/null 2>&1; do
-    [ $SECONDS -lt $end ] || die "$complaint within the time given"
-    sleep 0.1
-  done
-}
 serving() { # SECONDS NAME COMMAND...: until the command succeeds, for as long as process NAME lives
   local end=$((SECONDS + $1)) name=$2; shift 2
   until "$@" >/dev/null 2>&1; do
@@ -99,28 +91,4 @@ serving() { # SECONDS NAME COMMAND...: until the command succeeds, for as long a
     [ $SECONDS -lt $end ] || die "$name is not ready; its log ends: $(tail -n 1 "$RUN/$name.log")"
     sleep 0.1
   done
-}
-
-together() { # LABEL FUNCTION LABEL FUNCTION...: at the same time; all must succeed
-  local groups=() logs=() labels=() failed=0 i restore
-  # Each in a process group of its own, so that Ctrl-C here ends what they started too.
-  set -m
-  while [ $# -gt 0 ]; do
-    labels+=("$1"); logs+=("$(mktemp)")
-    ( set +m -e; "$2" ) >"${logs[-1]}" 2>&1 </dev/null &
-    groups+=("$!"); shift 2
-  done
-  set +m
-  restore=$(trap -p INT TERM)
-  # shellcheck disable=SC2064
-  trap "kill -TERM -- ${groups[*]/#/-} 2>/dev/null; exit 130" INT TERM
-  for i in "${!groups[@]}"; do
-    if ! wait "${groups[i]}"; then
-      failed=1; { echo "testbed: ${labels[i]} failed:"; tail -n 15 "${logs[i]}"; } >&2
-    fi
-    rm -f "${logs[i]}"
-  done
-  trap - INT TERM
-  eval "$restore"
-  return $failed
 }
