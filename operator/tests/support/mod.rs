@@ -1,5 +1,9 @@
 //! What tests on a real API server share.
 
+#![allow(dead_code, reason = "each test takes what it needs")]
+
+pub(crate) mod account;
+
 use std::{panic::AssertUnwindSafe, time::Duration};
 
 use futures::FutureExt as _;
