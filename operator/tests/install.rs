@@ -1,11 +1,7 @@
 //! What `config/` installs: taken by a real API server under strict checks, and
 //! sufficient for what the operator does.
 
-#![expect(
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test fails by panicking"
-)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 
