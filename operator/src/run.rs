@@ -1,6 +1,10 @@
 //! `run`: stand for election, and control while this replica leads.
 
-use std::{net::Ipv6Addr, time::Duration};
+use std::{
+    io::ErrorKind,
+    net::{Ipv4Addr, Ipv6Addr},
+    time::Duration,
+};
 
 use kube::Client;
 use tokio::{
@@ -54,7 +58,7 @@ pub async fn run(args: RunArgs) -> Result<(), Error> {
     let stop = stop_signal()?;
     let config = client::infer().await?;
     let port = args.health_port;
-    let listener = TcpListener::bind((Ipv6Addr::UNSPECIFIED, port))
+    let listener = listen(port)
         .await
         .map_err(|error| Error::Listen(port, error))?;
 
@@ -98,6 +102,17 @@ pub async fn run(args: RunArgs) -> Result<(), Error> {
         tracing::info!("stopped");
     }
     ended
+}
+
+/// Listens on every address, of both families where there are both.
+async fn listen(port: u16) -> std::io::Result<TcpListener> {
+    match TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).await {
+        // A kernel without IPv6 has no such addresses.
+        Err(error) if error.kind() != ErrorKind::AddrInUse => {
+            TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await
+        }
+        bound => bound,
+    }
 }
 
 /// Controls whenever this replica leads, until `stop`; then what has begun may

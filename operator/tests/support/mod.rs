@@ -7,10 +7,13 @@ pub(crate) mod account;
 use std::{panic::AssertUnwindSafe, time::Duration};
 
 use futures::FutureExt as _;
-use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::{
+    api::core::v1::Namespace,
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+};
 use kube::{
-    Client, Config,
-    api::{Api, DeleteParams, PostParams},
+    Client, Config, ResourceExt as _,
+    api::{Api, DeleteParams, Patch, PatchParams, PostParams},
 };
 
 /// The cluster that `KUBECONFIG` names. Nothing else is looked at: a test must
@@ -24,6 +27,34 @@ pub(crate) async fn config() -> Config {
     Config::from_kubeconfig(&kube::config::KubeConfigOptions::default())
         .await
         .expect("KUBECONFIG must name a readable kubeconfig")
+}
+
+/// Makes sure that the API server knows AuthStacks as this build defines them.
+pub(crate) async fn define(config: &Config) {
+    let client = Client::try_from(config.clone()).unwrap();
+    let definitions = Api::<CustomResourceDefinition>::all(client);
+    let definition = authstack_crds::crd();
+    let name = definition.name_any();
+    let params = PatchParams::apply("authstack-tests").force();
+    definitions
+        .patch(&name, &params, &Patch::Apply(&definition))
+        .await
+        .unwrap();
+    eventually(
+        "the definition is established",
+        Duration::from_secs(10),
+        async || {
+            let status = definitions.get(&name).await.unwrap().status;
+            let conditions = status.and_then(|status| status.conditions);
+            let is_established =
+                |kind: &str, status: &str| kind == "Established" && status == "True";
+            conditions
+                .into_iter()
+                .flatten()
+                .any(|one| is_established(&one.type_, &one.status))
+        },
+    )
+    .await;
 }
 
 /// Runs a test in a namespace of its own, which is gone afterwards, also when
