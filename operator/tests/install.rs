@@ -194,6 +194,13 @@ fn no_rule_has_a_wildcard_or_grants_more_than_it_should() {
         }
         assert_eq!(*non_resource_urls, None);
     }
+    let deletes = |rule: &&PolicyRule| rule.verbs.iter().any(|verb| verb == "delete");
+    let deletable: Vec<_> = cluster
+        .iter()
+        .filter(deletes)
+        .flat_map(|rule| rule.resources.clone().unwrap_or_default())
+        .collect();
+    assert_eq!(deletable, ["ingresses"], "nothing that holds data");
     let everywhere = |resource: &str| {
         let mut all = cluster
             .iter()
