@@ -1,3 +1,93 @@
-//! The AuthStack API.
+//! The command line of the AuthStack authentication service.
 
-fn main() {}
+use std::{io::Write, path::Path, process::ExitCode};
+
+use anyhow::Context;
+use authstack_api::{
+    args::{Cli, Command, HealthcheckArgs, MigrateArgs, ServeArgs, one_line},
+    config::{self, Config},
+    dotenv::{self, Dotenv},
+    healthcheck,
+    http::document,
+    server,
+    store::migrate::migrate,
+    telemetry,
+};
+
+fn main() -> ExitCode {
+    let dotenv = match dotenv::read(Path::new(".env")) {
+        Ok(dotenv) => dotenv,
+        Err(error) => {
+            eprintln!("authstack-api: .env cannot be read: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    let cli = match Cli::parse_from_layers(std::env::args_os().collect(), &dotenv.entries) {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() => {
+            eprintln!("authstack-api: {}", one_line(&error));
+            return ExitCode::from(2);
+        }
+        // Help and version, which are not errors.
+        Err(help) => help.exit(),
+    };
+    match run(cli.command, &dotenv) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("authstack-api: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command, dotenv: &Dotenv) -> anyhow::Result<()> {
+    match command {
+        Command::Serve(args) => serve(*args, dotenv),
+        Command::Migrate(args) => run_migrations(args, dotenv),
+        Command::Openapi => print_document(),
+        Command::Healthcheck(HealthcheckArgs {
+            metrics_port,
+            listen_address,
+        }) => Ok(healthcheck::check(listen_address, metrics_port)?),
+    }
+}
+
+fn serve(args: ServeArgs, dotenv: &Dotenv) -> anyhow::Result<()> {
+    let config = Config::from_args(args)?;
+    telemetry::init(config.log_level);
+    warn_about(dotenv);
+    let runtime = tokio::runtime::Runtime::new().context("the runtime cannot start")?;
+    Ok(runtime.block_on(server::serve(config))?)
+}
+
+fn run_migrations(args: MigrateArgs, dotenv: &Dotenv) -> anyhow::Result<()> {
+    let database = config::database(args.database)?;
+    telemetry::init(args.log.log_level);
+    warn_about(dotenv);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("the runtime cannot start")?;
+    let patience = args.migrate_timeout.duration();
+    let role = args.runtime_role.as_deref();
+    Ok(runtime.block_on(migrate(&database, role, patience))?)
+}
+
+fn print_document() -> anyhow::Result<()> {
+    let text = document().to_pretty_json()?;
+    writeln!(std::io::stdout(), "{text}")?;
+    Ok(())
+}
+
+/// A file that another service wrote may say things that mean nothing here.
+fn warn_about(dotenv: &Dotenv) {
+    let known = Cli::known_variables();
+    for (name, _) in &dotenv.entries {
+        if !known.contains(name) {
+            tracing::warn!(name, "unknown setting in .env, ignored");
+        }
+    }
+    for line in &dotenv.malformed {
+        tracing::warn!(line, "line in .env is not understood, ignored");
+    }
+}

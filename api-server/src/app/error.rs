@@ -1,0 +1,49 @@
+//! Why something was not done.
+
+use thiserror::Error;
+
+use crate::{
+    crypto::{
+        hasher::HashError,
+        jwt::{SigningError, TokenError},
+    },
+    store::{StoreError, users::Taken},
+};
+
+/// Why something was not done. What clients see of it, `http` decides.
+#[derive(Debug, Error)]
+pub enum AppError {
+    /// Fields break rules; all of them, so that a person mends them at once.
+    #[error("fields break rules")]
+    Invalid(Vec<Invalid>),
+    /// Another account has these names.
+    #[error("names are taken")]
+    Taken(Taken),
+    /// Nobody may make an account.
+    #[error("registration is closed")]
+    RegistrationClosed,
+    /// No such user, or another password, or not allowed in: never which.
+    #[error("the login was refused")]
+    LoginRefused,
+    /// A token that is not believed.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The hashing threads.
+    #[error(transparent)]
+    Hash(#[from] HashError),
+    /// The signing key.
+    #[error(transparent)]
+    Signing(#[from] SigningError),
+}
+
+/// A field that breaks a rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invalid {
+    /// Its name.
+    pub field: &'static str,
+    /// What is wrong, for the person who typed it.
+    pub reason: String,
+}

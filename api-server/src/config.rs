@@ -1,0 +1,296 @@
+//! Settings, checked: what the rest of the program gets to see.
+
+use std::{fmt, fs, net::IpAddr, num::NonZero, time::Duration};
+
+use secrecy::SecretString;
+use sqlx::postgres::PgConnectOptions;
+use thiserror::Error;
+use url::Url;
+
+use crate::{
+    args::{DatabaseArgs, LogLevel, Registration, ServeArgs},
+    crypto::{keys::Keys, memory, phc},
+    domain::{password::PasswordPolicy, ttl::Ttl},
+    store::connect::connect_options,
+};
+
+/// The settings of `serve`.
+pub struct Config {
+    /// How to reach the database.
+    pub database: PgConnectOptions,
+    /// The most connections to it.
+    pub database_max_connections: u32,
+    /// The keys that tokens are signed with.
+    pub keys: Keys,
+    /// Where to listen.
+    pub listen: Listen,
+    /// What clients see.
+    pub public_url: PublicUrl,
+    /// The `iss` of access tokens.
+    pub issuer: String,
+    /// The `aud` of access tokens.
+    pub audience: String,
+    /// How long things live, and what accounts may be made.
+    pub rules: Rules,
+    /// How many proxies to believe about client addresses.
+    pub trusted_proxy_hops: u8,
+    /// How many passwords are hashed at once.
+    pub hash_threads: usize,
+    /// How many more may wait.
+    pub hash_queue: usize,
+    /// How long to go on accepting after SIGTERM.
+    pub drain_delay: Duration,
+    /// How long requests may still take after that.
+    pub drain_timeout: Duration,
+    /// The least important level that is logged.
+    pub log_level: LogLevel,
+}
+
+/// The settings that decide what users may do.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// How long an access token lives.
+    pub access_ttl: Ttl,
+    /// How long a session lives after login.
+    pub refresh_ttl: Ttl,
+    /// What may become a password.
+    pub password_policy: PasswordPolicy,
+    /// Whether anybody may make an account.
+    pub registration_open: bool,
+}
+
+/// Where to listen.
+#[derive(Clone, Copy, Debug)]
+pub struct Listen {
+    /// One address, or every one.
+    pub address: Option<IpAddr>,
+    /// For clients.
+    pub port: u16,
+    /// For probes and metrics.
+    pub metrics_port: u16,
+}
+
+/// The origin under which clients reach this service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicUrl {
+    origin: String,
+    https: bool,
+}
+
+/// A setting cannot be used. Its text is one line that names it, and never
+/// repeats a secret.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{name} {reason}")]
+pub struct ConfigError {
+    name: &'static str,
+    reason: String,
+}
+
+impl ConfigError {
+    fn new(name: &'static str, reason: impl fmt::Display) -> Self {
+        let reason = reason.to_string();
+        Self { name, reason }
+    }
+}
+
+impl Config {
+    /// Checks the settings of `serve`.
+    pub fn from_args(args: ServeArgs) -> Result<Self, ConfigError> {
+        let database = database(args.database)?;
+        let secret = required(
+            "SECRET_KEY",
+            secret("SECRET_KEY", args.secret_key, args.secret_key_file)?,
+        )?;
+        let keys = Keys::from_secret(&secret).map_err(|e| ConfigError::new("SECRET_KEY", e))?;
+        let listen = Listen {
+            address: args.listen_address,
+            port: args.port,
+            metrics_port: args.metrics_port,
+        };
+        if listen.port == listen.metrics_port && listen.port != 0 {
+            return Err(ConfigError::new("METRICS_PORT", "must differ from PORT"));
+        }
+        let public_url = args
+            .public_url
+            .unwrap_or_else(|| format!("http://localhost:{}", args.port));
+        let public_url = PublicUrl::parse(&public_url)?;
+        let issuer = args.issuer.unwrap_or_else(|| public_url.origin.clone());
+        if args.audience.is_empty() {
+            return Err(ConfigError::new("AUDIENCE", "must not be empty"));
+        }
+        let rules = Rules {
+            access_ttl: args.access_token_ttl.unwrap_or(Ttl::from_secs(
+                u64::from(args.access_token_expire_minutes) * 60,
+            )),
+            refresh_ttl: args.refresh_token_ttl.unwrap_or(Ttl::from_secs(
+                u64::from(args.refresh_token_expire_days) * 86_400,
+            )),
+            password_policy: PasswordPolicy::new(args.password_min_length)
+                .map_err(|e| ConfigError::new("PASSWORD_MIN_LENGTH", e))?,
+            registration_open: args.registration == Registration::Open,
+        };
+        if rules.refresh_ttl < rules.access_ttl {
+            return Err(ConfigError::new(
+                "REFRESH_TOKEN_TTL",
+                format!(
+                    "({}) must not be shorter than ACCESS_TOKEN_TTL ({})",
+                    rules.refresh_ttl, rules.access_ttl
+                ),
+            ));
+        }
+        let hash_threads = args.hash_threads.map_or_else(hash_threads, usize::from);
+        Ok(Self {
+            database,
+            database_max_connections: args.database_max_connections,
+            keys,
+            listen,
+            public_url,
+            issuer,
+            audience: args.audience,
+            rules,
+            trusted_proxy_hops: args.trusted_proxy_hops,
+            hash_threads,
+            hash_queue: args.hash_queue.map_or(32 * hash_threads, usize::from),
+            drain_delay: args.drain_delay.duration(),
+            drain_timeout: args.drain_timeout.duration(),
+            log_level: args.log.log_level,
+        })
+    }
+}
+
+/// As many threads as cores and memory allow.
+fn hash_threads() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    memory::hash_threads(
+        cores,
+        memory::limit(),
+        u64::from(phc::LIVE.memory_kib) * 1024,
+    )
+}
+
+/// Reads how to reach the database.
+pub fn database(args: DatabaseArgs) -> Result<PgConnectOptions, ConfigError> {
+    let url = secret("DATABASE_URL", args.database_url, args.database_url_file)?;
+    let url = required("DATABASE_URL", url)?;
+    let password = secret(
+        "DATABASE_PASSWORD",
+        args.database_password,
+        args.database_password_file,
+    )?;
+    connect_options(&url, password.as_ref()).map_err(|e| ConfigError::new("DATABASE_URL", e))
+}
+
+/// A secret as it was given, or from the file that was named.
+fn secret(
+    name: &'static str,
+    value: Option<String>,
+    file: Option<String>,
+) -> Result<Option<SecretString>, ConfigError> {
+    match (value, file) {
+        (Some(_), Some(_)) => Err(ConfigError::new(
+            name,
+            format!("and {name}_FILE are both set; keep one"),
+        )),
+        (Some(value), None) => Ok(Some(value.into())),
+        (None, Some(file)) => {
+            let text = fs::read_to_string(&file).map_err(|error| {
+                ConfigError::new(name, format!("cannot be read from {file}: {error}"))
+            })?;
+            // Editors and `echo` end a file with a newline that is not meant.
+            Ok(Some(text.trim_end_matches(['\r', '\n']).into()))
+        }
+        (None, None) => Ok(None),
+    }
+}
+
+fn required(name: &'static str, value: Option<SecretString>) -> Result<SecretString, ConfigError> {
+    value.ok_or_else(|| ConfigError::new(name, format!("(or {name}_FILE) must be set")))
+}
+
+impl PublicUrl {
+    /// Reads an origin such as `https://auth.example.com`.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        let wrong = |reason: &str| ConfigError::new("PUBLIC_URL", reason);
+        let url = Url::parse(text)
+            .map_err(|_| wrong("is not a URL, such as https://auth.example.com"))?;
+        if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+            return Err(wrong("must begin with http:// or https:// and name a host"));
+        }
+        let bare = url.path() == "/"
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && url.username().is_empty()
+            && url.password().is_none();
+        if !bare {
+            return Err(wrong(
+                "must be scheme, host and port only: cookies are made for all of a host",
+            ));
+        }
+        Ok(Self {
+            origin: url.origin().ascii_serialization(),
+            https: url.scheme() == "https",
+        })
+    }
+
+    /// Scheme, host and port, without a trailing slash.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// Whether clients speak TLS, whoever ends it.
+    #[must_use]
+    pub fn is_https(&self) -> bool {
+        self.https
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn public_urls_are_origins() {
+        let url = PublicUrl::parse("https://Auth.Example.com:443/").unwrap();
+        assert_eq!(url.origin(), "https://auth.example.com");
+        assert!(url.is_https());
+        let url = PublicUrl::parse("http://localhost:8001").unwrap();
+        assert_eq!(url.origin(), "http://localhost:8001");
+        assert!(!url.is_https());
+        for text in [
+            "banana",
+            "localhost:8001",
+            "ftp://example.com",
+            "https://",
+            "https://example.com/auth",
+            "https://user@example.com",
+            "https://example.com/?q",
+            "https://example.com/#f",
+        ] {
+            assert!(PublicUrl::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_secret_comes_from_one_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("key");
+        fs::write(&file, "from a file\n").unwrap();
+        let file = Some(file.to_string_lossy().into_owned());
+        let read = |value: Option<&str>, file: Option<String>| {
+            use secrecy::ExposeSecret;
+            secret("SECRET_KEY", value.map(str::to_owned), file)
+                .map(|secret| secret.map(|secret| secret.expose_secret().to_owned()))
+        };
+        assert_eq!(read(None, file.clone()), Ok(Some("from a file".into())));
+        assert_eq!(read(Some("x"), None), Ok(Some("x".into())));
+        assert_eq!(read(None, None), Ok(None));
+        assert!(read(Some("x"), file).is_err());
+        let missing = read(None, Some("/does/not/exist".into())).unwrap_err();
+        assert!(
+            missing
+                .to_string()
+                .starts_with("SECRET_KEY cannot be read from /does/not/exist")
+        );
+    }
+}

@@ -1,0 +1,8 @@
+//! Passwords into hashes, claims into tokens, and back.
+
+pub mod hasher;
+pub mod jwt;
+pub mod keys;
+pub mod memory;
+pub mod phc;
+pub mod refresh;

@@ -1,0 +1,12 @@
+//! The rules, and nothing that does anything: no I/O, no clock, no randomness.
+//!
+//! What these modules need to know of the world (the time, random bytes) is
+//! passed in, so that every rule is tested in microseconds.
+
+pub mod email;
+pub mod ids;
+pub mod login;
+pub mod password;
+pub mod session;
+pub mod ttl;
+pub mod username;

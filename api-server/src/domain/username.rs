@@ -1,0 +1,130 @@
+//! User names: what may be one, and when two are the same.
+
+use precis_core::profile::PrecisFastInvocation;
+use precis_profiles::UsernameCaseMapped;
+use thiserror::Error;
+
+/// The most characters that a user name may have.
+pub const MAX_CHARS: usize = 64;
+
+/// A user name that a new account may take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Username {
+    display: String,
+    key: String,
+}
+
+/// Why a user name is refused. The texts are meant for the person who typed it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum UsernameError {
+    /// Nothing was typed.
+    #[error("must not be empty")]
+    Empty,
+    /// More than [`MAX_CHARS`] characters, as typed or once normalised.
+    #[error("must have at most 64 characters")]
+    TooLong,
+    /// `@` tells e-mail addresses from user names at login.
+    #[error("must not contain '@'")]
+    At,
+    /// A character that RFC 8265 does not admit: spaces, controls, symbols.
+    #[error("contains a character that is not allowed in a user name, such as a space")]
+    Character,
+}
+
+impl Username {
+    /// Reads a user name by RFC 8265, section 3.3 (`UsernameCaseMapped`).
+    pub fn parse(typed: &str) -> Result<Self, UsernameError> {
+        if typed.is_empty() {
+            return Err(UsernameError::Empty);
+        }
+        // Before anything else, so that the work below is bounded.
+        if typed.chars().nth(MAX_CHARS).is_some() {
+            return Err(UsernameError::TooLong);
+        }
+        if typed.contains('@') {
+            return Err(UsernameError::At);
+        }
+        let key = username_key(typed).ok_or(UsernameError::Character)?;
+        // Normalisation can produce an '@' (from U+FF20) or lengthen the text.
+        if key.contains('@') {
+            return Err(UsernameError::At);
+        }
+        if key.chars().nth(MAX_CHARS).is_some() {
+            return Err(UsernameError::TooLong);
+        }
+        Ok(Self {
+            display: typed.to_owned(),
+            key,
+        })
+    }
+
+    /// The name as it was typed.
+    #[must_use]
+    pub fn display(&self) -> &str {
+        &self.display
+    }
+
+    /// The form that is unique among users.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+}
+
+/// The form under which a user name is compared, or `None` if no name can be
+/// spelt like that.
+#[must_use]
+pub fn username_key(typed: &str) -> Option<String> {
+    UsernameCaseMapped::enforce(typed)
+        .ok()
+        .filter(|key| !key.is_empty())
+        .map(std::borrow::Cow::into_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn case_and_width_do_not_make_a_second_name() {
+        let plain = Username::parse("guybrush").unwrap();
+        for other in ["Guybrush", "GUYBRUSH", "ｇｕｙｂｒｕｓｈ"] {
+            assert_eq!(
+                Username::parse(other).unwrap().key(),
+                plain.key(),
+                "{other}"
+            );
+        }
+        assert_eq!(Username::parse("Guybrush").unwrap().display(), "Guybrush");
+    }
+
+    #[test]
+    fn refusals_say_what_is_wrong() {
+        for (typed, expected) in [
+            ("", UsernameError::Empty),
+            (&*"x".repeat(65), UsernameError::TooLong),
+            (&*"x".repeat(300), UsernameError::TooLong),
+            ("a@b", UsernameError::At),
+            ("a＠b", UsernameError::At),
+            ("a b", UsernameError::Character),
+            ("a\0b", UsernameError::Character),
+            ("a\u{202e}b", UsernameError::Character),
+            ("😀", UsernameError::Character),
+        ] {
+            assert_eq!(Username::parse(typed), Err(expected), "{typed:?}");
+        }
+        assert!(Username::parse(&"x".repeat(64)).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn a_key_is_its_own_key(typed in "\\PC{0,80}") {
+            if let Ok(name) = Username::parse(&typed) {
+                let again = username_key(name.key());
+                prop_assert_eq!(again.as_deref(), Some(name.key()));
+                prop_assert!(!name.key().contains('\0'));
+            }
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! The service as HTTP: routes, what they take and give, and the layer around
+//! them. Status codes are nowhere else.
+
+use axum::{Router, middleware};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::app::App;
+
+mod body;
+mod client;
+mod cookies;
+mod cross_site;
+mod docs;
+mod edge;
+mod error;
+mod identity;
+mod login;
+mod logout;
+mod openapi;
+mod operations;
+mod problem;
+mod refresh;
+mod register;
+mod request_id;
+mod root;
+mod token_response;
+mod user;
+
+pub use error::ApiError;
+pub use openapi::document;
+pub use operations::router as operations_router;
+
+/// The API for clients.
+pub fn router(app: App) -> Router {
+    let (routes, _) = api().split_for_parts();
+    routes
+        .merge(docs::router())
+        .fallback(|| async { ApiError::NotFound })
+        .layer(middleware::from_fn_with_state(app.clone(), edge::edge))
+        .with_state(app)
+}
+
+/// Every route that the OpenAPI document describes.
+fn api() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(openapi::base())
+        .routes(routes!(root::welcome))
+        .routes(routes!(root::status))
+        .routes(routes!(root::status_without_slash))
+        .routes(routes!(register::register))
+        .routes(routes!(login::login))
+        .routes(routes!(refresh::refresh))
+        .routes(routes!(logout::logout))
+        .routes(routes!(user::me))
+}

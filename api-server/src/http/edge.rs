@@ -1,0 +1,148 @@
+//! The one layer around every request: names it, catches panics, writes the
+//! bodies of errors, adds the headers that every answer has, counts it, and
+//! logs one line.
+
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{Arc, OnceLock},
+    time::Instant,
+};
+
+use axum::{
+    extract::{MatchedPath, Request, State},
+    http::{HeaderMap, HeaderValue, Method, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use futures::FutureExt;
+
+use super::{ApiError, client, error::Cause, problem, request_id};
+use crate::{app::App, domain::ids::UserId};
+
+/// Where handlers leave what the log line should say.
+#[derive(Clone, Default)]
+pub(super) struct Seen(Arc<OnceLock<UserId>>);
+
+impl Seen {
+    /// The request turned out to be this user's.
+    pub(super) fn user(&self, id: UserId) {
+        // The first to say it is right; nobody says two.
+        let _ = self.0.set(id);
+    }
+}
+
+/// Handles one request.
+pub(super) async fn edge(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let line = Line::begin(&app, &request);
+    let seen = Seen::default();
+    request.extensions_mut().insert(seen.clone());
+
+    let answer = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    let response = answer.unwrap_or_else(|_| ApiError::Panic.into_response());
+
+    let mut response = problem::render(response, app.public_url.origin(), &line.id);
+    add_headers(
+        response.headers_mut(),
+        &line.id,
+        app.readiness.is_draining(),
+    );
+    line.end(&app, &response, &seen, started);
+    response
+}
+
+fn add_headers(headers: &mut HeaderMap, request_id: &str, draining: bool) {
+    const ALWAYS: [(header::HeaderName, &str); 2] = [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ];
+    // The documentation pages bring their own.
+    const UNLESS_SET: [(header::HeaderName, &str); 2] = [
+        (header::CACHE_CONTROL, "no-store"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; frame-ancestors 'none'",
+        ),
+    ];
+    for (name, value) in ALWAYS {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    for (name, value) in UNLESS_SET {
+        headers
+            .entry(name)
+            .or_insert(HeaderValue::from_static(value));
+    }
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        headers.insert(request_id::HEADER, id);
+    }
+    if draining {
+        // Clients and proxies that keep connections open find another server.
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+}
+
+/// What the log line says, as far as the request tells.
+struct Line {
+    id: String,
+    method: &'static str,
+    route: Option<MatchedPath>,
+    client: Option<std::net::IpAddr>,
+}
+
+impl Line {
+    fn begin(app: &App, request: &Request) -> Self {
+        let (headers, extensions) = (request.headers(), request.extensions());
+        Self {
+            id: request_id::take_or_make(headers),
+            method: method_name(request.method()),
+            route: extensions.get::<MatchedPath>().cloned(),
+            client: client::address(headers, extensions, app.trusted_proxy_hops),
+        }
+    }
+
+    fn end(self, app: &App, response: &Response, seen: &Seen, started: Instant) {
+        let took = started.elapsed();
+        let status = response.status().as_u16();
+        let route = self.route.as_ref().map_or("unmatched", MatchedPath::as_str);
+        app.metrics.request(self.method, route, status, took);
+        let cause = response.extensions().get::<Cause>().map(|cause| &*cause.0);
+        let user = seen.0.get().map(tracing::field::display);
+        let client = self.client.map(tracing::field::display);
+        let latency_ms = took.as_secs_f64() * 1000.0;
+        // The level must be known to the macro, hence the repetition.
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(
+                    request_id = self.id,
+                    method = self.method,
+                    route,
+                    status,
+                    latency_ms,
+                    user_id = user,
+                    client,
+                    cause,
+                    "request"
+                )
+            };
+        }
+        match status {
+            500 => line!(error),
+            501.. => line!(warn),
+            _ => line!(info),
+        }
+    }
+}
+
+/// Methods are the client's text; as a label they are few.
+fn method_name(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "OTHER",
+    }
+}

@@ -1,0 +1,349 @@
+//! Every error that a handler can end with, and the one place that says what a
+//! client sees of it. The cause, which may be internal, goes to the log.
+
+use std::fmt::Write;
+
+use axum::{
+    body::Body,
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+
+use super::problem::{FieldProblem, Kind, Problem};
+use crate::{
+    app::{AppError, Invalid},
+    crypto::{hasher::HashError, jwt::TokenError},
+    store::{StoreError, users::Taken},
+};
+
+/// Why a request has no good answer.
+#[derive(Debug)]
+pub enum ApiError {
+    /// The use case failed.
+    App(AppError),
+    /// No route has this path.
+    NotFound,
+    /// The body is not JSON at all.
+    Json,
+    /// The body is JSON of another shape: where, and what is wrong there.
+    Shape {
+        /// A JSON Pointer.
+        pointer: String,
+        /// What is wrong.
+        detail: &'static str,
+    },
+    /// The body is not said to be JSON.
+    MediaType,
+    /// The body is too long.
+    TooLarge,
+    /// The body did not arrive in time.
+    BodyTimeout,
+    /// The body broke off.
+    BodyBroken,
+    /// A cookie of this name was sent more than once.
+    CookieTwice(&'static str),
+    /// A browser sent this request on behalf of another site.
+    CrossSite,
+    /// There is no token.
+    NoToken,
+    /// A handler panicked.
+    Panic,
+}
+
+/// What the log should say about an error, beside its status.
+#[derive(Clone, Debug)]
+pub(super) struct Cause(pub(super) String);
+
+impl From<AppError> for ApiError {
+    fn from(error: AppError) -> Self {
+        Self::App(error)
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        Self::App(error.into())
+    }
+}
+
+impl From<TokenError> for ApiError {
+    fn from(error: TokenError) -> Self {
+        Self::App(error.into())
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let (problem, header) = describe(&self);
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = problem.kind.status;
+        if let Some((name, value)) = header {
+            response.headers_mut().insert(name, value);
+        }
+        if let Some(cause) = cause(&self) {
+            response.extensions_mut().insert(Cause(cause));
+        }
+        response.extensions_mut().insert(problem);
+        response
+    }
+}
+
+type Header = Option<(HeaderName, HeaderValue)>;
+
+fn describe(error: &ApiError) -> (Problem, Header) {
+    match error {
+        ApiError::App(error) => describe_app(error),
+        ApiError::NotFound => plain(
+            kind::NOT_FOUND,
+            "no route has this path; see /openapi.json for those that there are",
+        ),
+        ApiError::Json => plain(kind::JSON, "the body must be a JSON object"),
+        ApiError::Shape { pointer, detail } => validation(vec![FieldProblem {
+            pointer: pointer.clone(),
+            detail: (*detail).to_owned(),
+        }]),
+        ApiError::MediaType => plain(
+            kind::MEDIA_TYPE,
+            "send the body with Content-Type: application/json",
+        ),
+        ApiError::TooLarge => with(
+            kind::TOO_LARGE,
+            "the body may have at most 64 KiB",
+            header::CONNECTION,
+            "close",
+        ),
+        ApiError::BodyTimeout => with(
+            kind::TIMEOUT,
+            "the body did not arrive within 30 seconds",
+            header::CONNECTION,
+            "close",
+        ),
+        ApiError::BodyBroken => with(
+            kind::BAD_REQUEST,
+            "the body broke off",
+            header::CONNECTION,
+            "close",
+        ),
+        ApiError::CookieTwice(name) => {
+            let detail = format!("the cookie {name} was sent more than once");
+            (
+                Problem {
+                    detail,
+                    ..plain(kind::BAD_REQUEST, "").0
+                },
+                None,
+            )
+        }
+        ApiError::CrossSite => plain(
+            kind::CROSS_SITE,
+            "a browser sent this request on behalf of another site",
+        ),
+        ApiError::NoToken => challenge(
+            kind::NO_TOKEN,
+            "send an access token, as a Bearer token or as the cookie from login",
+            r#"Bearer realm="authstack""#,
+        ),
+        ApiError::Panic => plain(kind::INTERNAL, "the request could not be completed"),
+    }
+}
+
+fn describe_app(error: &AppError) -> (Problem, Header) {
+    match error {
+        AppError::Invalid(fields) => validation(fields.iter().map(field_problem).collect()),
+        AppError::Taken(taken) => (conflict(*taken), None),
+        AppError::RegistrationClosed => plain(
+            kind::REGISTRATION_CLOSED,
+            "accounts are made by an administrator",
+        ),
+        AppError::LoginRefused => challenge(
+            kind::LOGIN_REFUSED,
+            "the user name or the password is wrong",
+            r#"Bearer realm="authstack""#,
+        ),
+        AppError::Token(error) => {
+            let detail = match error {
+                TokenError::Invalid => "the token is not valid, or its session is over",
+                TokenError::Expired => "the token has expired",
+            };
+            challenge(
+                kind::INVALID_TOKEN,
+                detail,
+                r#"Bearer realm="authstack", error="invalid_token""#,
+            )
+        }
+        AppError::Store(StoreError::Unavailable(_) | StoreError::TimedOut) => with(
+            kind::UNAVAILABLE,
+            "the database is not available; try again",
+            header::RETRY_AFTER,
+            "1",
+        ),
+        AppError::Hash(HashError::Busy) => with(
+            kind::BUSY,
+            "too many logins at once; try again",
+            header::RETRY_AFTER,
+            "1",
+        ),
+        AppError::Store(StoreError::Internal(_))
+        | AppError::Hash(HashError::Failed)
+        | AppError::Signing(_) => plain(kind::INTERNAL, "the request could not be completed"),
+    }
+}
+
+fn plain(kind: Kind, detail: &str) -> (Problem, Header) {
+    let problem = Problem {
+        kind,
+        detail: detail.to_owned(),
+        errors: Vec::new(),
+    };
+    (problem, None)
+}
+
+fn with(kind: Kind, detail: &str, name: HeaderName, value: &'static str) -> (Problem, Header) {
+    let (problem, _) = plain(kind, detail);
+    (problem, Some((name, HeaderValue::from_static(value))))
+}
+
+fn challenge(kind: Kind, detail: &str, value: &'static str) -> (Problem, Header) {
+    with(kind, detail, header::WWW_AUTHENTICATE, value)
+}
+
+fn validation(errors: Vec<FieldProblem>) -> (Problem, Header) {
+    let detail = match errors.len() {
+        1 => "1 field breaks a rule".to_owned(),
+        n => format!("{n} fields break rules"),
+    };
+    let problem = Problem {
+        kind: kind::VALIDATION,
+        detail,
+        errors,
+    };
+    (problem, None)
+}
+
+fn field_problem(invalid: &Invalid) -> FieldProblem {
+    FieldProblem {
+        pointer: format!("/{}", invalid.field),
+        detail: invalid.reason.clone(),
+    }
+}
+
+fn conflict(taken: Taken) -> Problem {
+    let fields = [("username", taken.username), ("email", taken.email)];
+    let errors: Vec<_> = fields
+        .into_iter()
+        .filter(|(_, taken)| *taken)
+        .map(|(field, _)| FieldProblem {
+            pointer: format!("/{field}"),
+            detail: "is already taken".to_owned(),
+        })
+        .collect();
+    Problem {
+        kind: kind::TAKEN,
+        detail: "another account has the same user name or e-mail address".to_owned(),
+        errors,
+    }
+}
+
+/// The chain of causes, for errors that somebody should look at.
+fn cause(error: &ApiError) -> Option<String> {
+    let error: &dyn std::error::Error = match error {
+        ApiError::App(error @ (AppError::Store(_) | AppError::Hash(_) | AppError::Signing(_))) => {
+            error
+        }
+        _ => return None,
+    };
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let further = error.to_string();
+        if !text.contains(&further) {
+            let _ = write!(text, ": {further}");
+        }
+        source = error.source();
+    }
+    Some(text)
+}
+
+/// The kinds of problems, in the order of their status.
+mod kind {
+    use super::{Kind, StatusCode};
+
+    const fn kind(name: &'static str, title: &'static str, status: StatusCode) -> Kind {
+        Kind {
+            name,
+            title,
+            status,
+        }
+    }
+
+    pub(super) const BAD_REQUEST: Kind = kind(
+        "bad-request",
+        "The request cannot be understood",
+        StatusCode::BAD_REQUEST,
+    );
+    pub(super) const JSON: Kind = kind(
+        "malformed-json",
+        "The body is not JSON",
+        StatusCode::BAD_REQUEST,
+    );
+    pub(super) const NO_TOKEN: Kind =
+        kind("no-token", "A token is required", StatusCode::UNAUTHORIZED);
+    pub(super) const INVALID_TOKEN: Kind = kind(
+        "invalid-token",
+        "The token is not accepted",
+        StatusCode::UNAUTHORIZED,
+    );
+    pub(super) const LOGIN_REFUSED: Kind = kind(
+        "login-refused",
+        "The login was refused",
+        StatusCode::UNAUTHORIZED,
+    );
+    pub(super) const CROSS_SITE: Kind = kind(
+        "cross-site",
+        "The request comes from another site",
+        StatusCode::FORBIDDEN,
+    );
+    pub(super) const REGISTRATION_CLOSED: Kind = kind(
+        "registration-closed",
+        "Registration is closed",
+        StatusCode::FORBIDDEN,
+    );
+    pub(super) const NOT_FOUND: Kind =
+        kind("not-found", "There is nothing here", StatusCode::NOT_FOUND);
+    pub(super) const TIMEOUT: Kind = kind(
+        "timeout",
+        "The request took too long to arrive",
+        StatusCode::REQUEST_TIMEOUT,
+    );
+    pub(super) const TAKEN: Kind = kind("taken", "A name is taken", StatusCode::CONFLICT);
+    pub(super) const TOO_LARGE: Kind = kind(
+        "too-large",
+        "The body is too large",
+        StatusCode::PAYLOAD_TOO_LARGE,
+    );
+    pub(super) const MEDIA_TYPE: Kind = kind(
+        "media-type",
+        "The body must be JSON",
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+    );
+    pub(super) const VALIDATION: Kind = kind(
+        "validation",
+        "The request breaks rules",
+        StatusCode::UNPROCESSABLE_ENTITY,
+    );
+    pub(super) const INTERNAL: Kind = kind(
+        "internal",
+        "The server made a mistake",
+        StatusCode::INTERNAL_SERVER_ERROR,
+    );
+    pub(super) const UNAVAILABLE: Kind = kind(
+        "unavailable",
+        "The database is not available",
+        StatusCode::SERVICE_UNAVAILABLE,
+    );
+    pub(super) const BUSY: Kind = kind(
+        "busy",
+        "The server is busy",
+        StatusCode::SERVICE_UNAVAILABLE,
+    );
+}

@@ -1,0 +1,50 @@
+//! `POST /auth/login`
+
+use axum::{Extension, extract::State, response::Response};
+use secrecy::SecretString;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::{
+    ApiError, body,
+    client::Client,
+    cross_site::SameSite,
+    edge::Seen,
+    problem::ProblemBody,
+    token_response::{TokenResponse, hand_over},
+};
+use crate::app::App;
+
+/// Who logs in.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct LoginRequest {
+    /// The user name or the e-mail address.
+    #[schema(example = "guybrush")]
+    username: String,
+    /// The password.
+    #[schema(value_type = String, format = "password", example = "securepass")]
+    password: SecretString,
+}
+
+/// Begins a session. The tokens also come as HTTP-only cookies.
+#[utoipa::path(post, path = "/auth/login", tag = "tokens", request_body = LoginRequest, responses(
+    (status = 200, description = "Logged in", body = TokenResponse),
+    (status = 400, description = "The body is not JSON", body = inline(ProblemBody), content_type = "application/problem+json"),
+    (status = 401, description = "The user name or the password is wrong", body = inline(ProblemBody), content_type = "application/problem+json"),
+    (status = 403, description = "Sent on behalf of another site", body = inline(ProblemBody), content_type = "application/problem+json"),
+    (status = 422, description = "A field is missing or of the wrong type", body = inline(ProblemBody), content_type = "application/problem+json"),
+    (status = 503, description = "Too many logins at once, or the database is away", body = inline(ProblemBody), content_type = "application/problem+json"),
+))]
+pub(super) async fn login(
+    State(app): State<App>,
+    _: SameSite,
+    Client(client): Client,
+    Extension(seen): Extension<Seen>,
+    body::Json(request): body::Json<LoginRequest>,
+) -> Result<Response, ApiError> {
+    let tokens = app
+        .login(&request.username, request.password, &client)
+        .await?;
+    seen.user(tokens.user);
+    Ok(hand_over(tokens, &app.public_url))
+}

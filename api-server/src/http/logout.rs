@@ -1,0 +1,52 @@
+//! `POST /auth/logout`
+
+use axum::{
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
+    response::{AppendHeaders, IntoResponse, Response},
+};
+
+use super::{
+    ApiError,
+    body::OptionalJson,
+    cookies::{self, Cookies},
+    cross_site::SameSite,
+    identity::bearer,
+    problem::ProblemBody,
+    refresh::RefreshRequest,
+};
+use crate::app::App;
+
+/// Ends the session of whichever valid token comes with the request, and makes
+/// the browser forget both cookies. Without a valid token there is nothing to
+/// end, which is no error.
+#[utoipa::path(post, path = "/auth/logout", tag = "tokens", request_body = Option<RefreshRequest>, responses(
+    (status = 204, description = "The session is over"),
+    (status = 400, description = "The body is not JSON, or a cookie came twice", body = inline(ProblemBody), content_type = "application/problem+json"),
+    (status = 403, description = "Sent on behalf of another site", body = inline(ProblemBody), content_type = "application/problem+json"),
+    (status = 422, description = "A field is of the wrong type", body = inline(ProblemBody), content_type = "application/problem+json"),
+))]
+pub(super) async fn logout(
+    State(app): State<App>,
+    _: SameSite,
+    headers: HeaderMap,
+    request: Result<OptionalJson<RefreshRequest>, ApiError>,
+) -> Response {
+    let cookies = Cookies::for_url(&app.public_url);
+    let outcome = async {
+        let OptionalJson(request) = request?;
+        let given = request.and_then(|request| request.refresh_token);
+        let mut tokens: Vec<&str> = given.as_deref().into_iter().collect();
+        if headers.contains_key(header::AUTHORIZATION) {
+            tokens.extend(bearer(&headers).ok().flatten());
+        } else {
+            tokens.extend(cookies::read(&headers, cookies.access)?);
+            tokens.extend(cookies::read(&headers, cookies.refresh)?);
+        }
+        Ok::<_, ApiError>(app.logout(&tokens).await?)
+    };
+    let answer = outcome.await.map(|()| StatusCode::NO_CONTENT);
+    // Also when something failed: whoever logs out wants the cookies gone.
+    let forget = AppendHeaders(cookies.clear().map(|cookie| (header::SET_COOKIE, cookie)));
+    (forget, answer).into_response()
+}

@@ -1,0 +1,55 @@
+//! The OpenAPI document.
+
+use utoipa::{
+    Modify, OpenApi,
+    openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
+};
+
+/// Everything of the document that is not about one route.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "AuthStack API",
+        description = "Accounts, sessions and tokens. Every error is an application/problem+json \
+                       (RFC 9457) whose `instance` is the request's id.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+        contact(),
+    ),
+    tags(
+        (name = "status", description = "Whether the service works"),
+        (name = "account", description = "Making and seeing an account"),
+        (name = "tokens", description = "Logging in, staying so, logging out"),
+    ),
+    modifiers(&Schemes),
+)]
+struct Base;
+
+struct Schemes;
+
+impl Modify for Schemes {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let components = document.components.get_or_insert_default();
+        let bearer = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .bearer_format("JWT")
+            .description(Some("The access token from login"))
+            .build();
+        components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+        let cookie = ApiKeyValue::with_description(
+            "access_token",
+            "The cookie from login; where PUBLIC_URL is https, its name is __Host-access_token",
+        );
+        components.add_security_scheme("cookie", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
+    }
+}
+
+/// The document without its routes.
+pub(super) fn base() -> utoipa::openapi::OpenApi {
+    Base::openapi()
+}
+
+/// The whole document.
+#[must_use]
+pub fn document() -> utoipa::openapi::OpenApi {
+    super::api().into_openapi()
+}

@@ -1,0 +1,142 @@
+//! Problem details (RFC 9457): the body of every error.
+//!
+//! An error travels up as a response without a body and with a [`Problem`]
+//! among its extensions; the edge, which knows the request's id, writes the
+//! body. An error that the framework made has no `Problem`; the edge makes one
+//! from its status.
+
+use axum::{
+    body::Body,
+    http::{HeaderValue, StatusCode, header},
+    response::Response,
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// The kinds of problems. Each has a URI that never changes:
+/// `<PUBLIC_URL>/problems/<name>`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Kind {
+    /// The last part of the URI.
+    pub(super) name: &'static str,
+    /// The same for every occurrence.
+    pub(super) title: &'static str,
+    /// The status that it is sent with.
+    pub(super) status: StatusCode,
+}
+
+/// What went wrong this time.
+#[derive(Clone, Debug)]
+pub(super) struct Problem {
+    pub(super) kind: Kind,
+    pub(super) detail: String,
+    pub(super) errors: Vec<FieldProblem>,
+}
+
+/// A part of the request that breaks a rule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub(super) struct FieldProblem {
+    /// Where it is, as a JSON Pointer (RFC 6901) into the body.
+    #[schema(example = "/email")]
+    pub(super) pointer: String,
+    /// What is wrong with it.
+    #[schema(example = "must be an e-mail address, such as name@example.com")]
+    pub(super) detail: String,
+}
+
+/// The body of every error: problem details, RFC 9457.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct ProblemBody<'a> {
+    /// A URI that names the kind of problem and never changes.
+    #[serde(rename = "type")]
+    #[schema(example = "http://localhost:8001/problems/validation", format = "uri")]
+    kind: String,
+    /// The kind of problem in words.
+    #[schema(example = "The request breaks rules")]
+    title: &'a str,
+    /// The status code, again.
+    #[schema(example = 422)]
+    status: u16,
+    /// What went wrong this time.
+    #[schema(example = "1 field breaks a rule")]
+    detail: &'a str,
+    /// The request's id, as in `x-request-id` and the server's log.
+    #[schema(example = "0198c5a4-7d3e-7c11-9d33-7b6a5d1f2a10")]
+    instance: &'a str,
+    /// For validation: each part of the body that breaks a rule.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schema(required = false)]
+    errors: &'a [FieldProblem],
+}
+
+/// Writes the body of an error; other responses pass through.
+pub(super) fn render(response: Response, origin: &str, request_id: &str) -> Response {
+    let status = response.status();
+    if !status.is_client_error() && !status.is_server_error() {
+        return response;
+    }
+    // An error with a body that is not a problem is meant: the status page,
+    // which existing clients read.
+    let made_here = response.extensions().get::<Problem>().cloned();
+    if made_here.is_none() && response.extensions().get::<KeepBody>().is_some() {
+        return response;
+    }
+    let problem = made_here.unwrap_or_else(|| from_status(status));
+    let body = ProblemBody {
+        kind: format!("{origin}/problems/{}", problem.kind.name),
+        title: problem.kind.title,
+        status: status.as_u16(),
+        detail: &problem.detail,
+        instance: request_id,
+        errors: &problem.errors,
+    };
+    // A struct of strings always serialises.
+    let json = serde_json::to_vec(&body).unwrap_or_default();
+    let (mut parts, _) = response.into_parts();
+    parts.headers.remove(header::CONTENT_LENGTH);
+    parts.headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/problem+json"),
+    );
+    Response::from_parts(parts, Body::from(json))
+}
+
+/// Marks an error response whose body is not a problem on purpose.
+#[derive(Clone, Copy)]
+pub(super) struct KeepBody;
+
+/// A problem for an error that the framework made.
+fn from_status(status: StatusCode) -> Problem {
+    let (name, title, detail) = match status {
+        StatusCode::NOT_FOUND => (
+            "not-found",
+            "There is nothing here",
+            "no route has this path; see /openapi.json for those that there are",
+        ),
+        StatusCode::METHOD_NOT_ALLOWED => (
+            "method-not-allowed",
+            "This route does not take this method",
+            "the header Allow names the methods that it takes",
+        ),
+        _ if status.is_client_error() => (
+            "bad-request",
+            "The request cannot be understood",
+            "the request is malformed",
+        ),
+        _ => (
+            "internal",
+            "The server made a mistake",
+            "the request could not be completed",
+        ),
+    };
+    Problem {
+        kind: Kind {
+            name,
+            title,
+            status,
+        },
+        detail: detail.to_owned(),
+        errors: Vec::new(),
+    }
+}

@@ -1,0 +1,55 @@
+//! `POST /auth/refresh`
+
+use axum::{
+    Extension,
+    extract::State,
+    http::{HeaderMap, header},
+    response::Response,
+};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::{
+    ApiError,
+    body::OptionalJson,
+    cookies::{self, Cookies},
+    cross_site::SameSite,
+    edge::Seen,
+    problem::ProblemBody,
+    token_response::{TokenResponse, hand_over},
+};
+use crate::app::App;
+
+/// A refresh token, where it does not come as a cookie.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct RefreshRequest {
+    /// The refresh token from login or from the last refresh.
+    pub(super) refresh_token: Option<String>,
+}
+
+/// Exchanges a refresh token, from the body or the cookie, for a new pair.
+#[utoipa::path(post, path = "/auth/refresh", tag = "tokens", request_body = Option<RefreshRequest>, responses(
+    (status = 200, description = "A new pair", body = TokenResponse),
+    (status = 400, description = "The body is not JSON, or the cookie came twice", body = inline(ProblemBody), content_type = "application/problem+json"),
+    (status = 401, description = "No token, or one that is used up, expired or ended", body = inline(ProblemBody), content_type = "application/problem+json"),
+    (status = 403, description = "Sent on behalf of another site", body = inline(ProblemBody), content_type = "application/problem+json"),
+    (status = 422, description = "A field is of the wrong type", body = inline(ProblemBody), content_type = "application/problem+json"),
+))]
+pub(super) async fn refresh(
+    State(app): State<App>,
+    _: SameSite,
+    headers: HeaderMap,
+    Extension(seen): Extension<Seen>,
+    OptionalJson(request): OptionalJson<RefreshRequest>,
+) -> Result<Response, ApiError> {
+    let given = request.and_then(|request| request.refresh_token);
+    let cookie = if headers.contains_key(header::AUTHORIZATION) {
+        None
+    } else {
+        cookies::read(&headers, Cookies::for_url(&app.public_url).refresh)?
+    };
+    let token = given.as_deref().or(cookie).ok_or(ApiError::NoToken)?;
+    let tokens = app.refresh(token).await?;
+    seen.user(tokens.user);
+    Ok(hand_over(tokens, &app.public_url))
+}

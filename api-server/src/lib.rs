@@ -1,0 +1,17 @@
+//! The AuthStack authentication service.
+//!
+//! `domain` decides, `crypto` and `store` act, `http` speaks; `app` puts them
+//! together and `server` runs them.
+
+pub mod app;
+pub mod args;
+pub mod config;
+pub mod crypto;
+pub mod domain;
+pub mod dotenv;
+pub mod healthcheck;
+pub mod http;
+pub mod metrics;
+pub mod server;
+pub mod store;
+pub mod telemetry;

@@ -1,0 +1,211 @@
+//! Listening, and stopping without losing a request.
+
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Duration,
+};
+
+use axum::{Router, extract::ConnectInfo};
+use hyper::{body::Incoming, server::conn::http1};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::{GracefulShutdown, Watcher},
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    signal::unix::{Signal, SignalKind, signal},
+    sync::watch,
+};
+use tower::ServiceExt;
+
+use crate::{
+    app::{App, router},
+    config::{Config, Listen},
+    http::operations_router,
+};
+
+/// How long a client may take to send the head of a request, and how long an
+/// idle connection is kept.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often the metrics are folded while nobody scrapes them.
+const FOLD_EVERY: Duration = Duration::from_secs(5);
+/// Between two looks for the schema.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Serves until a signal says to stop, then drains.
+pub async fn serve(config: Config) -> io::Result<()> {
+    let mut stop = StopSignals::new()?;
+    let listen = config.listen;
+    let (drain_delay, drain_timeout) = (config.drain_delay, config.drain_timeout);
+    let app = App::new(config)?;
+    let clients = bind(listen, listen.port).await?;
+    let operators = bind(listen, listen.metrics_port).await?;
+    tracing::info!(
+        address = %clients.local_addr()?,
+        metrics_address = %operators.local_addr()?,
+        "listening"
+    );
+
+    tokio::spawn(watch_for_schema(app.clone()));
+    tokio::spawn(fold_metrics(app.clone()));
+    // Probes are answered to the end: nothing drains that port.
+    let (_keep, never) = watch::channel(());
+    let probes = accept(operators, operations_router(app.clone()), never);
+    tokio::spawn(probes);
+    let (close, closed) = watch::channel(());
+    let serving = tokio::spawn(accept(clients, router(app.clone()), closed));
+
+    let signal = stop.next().await;
+    app.readiness.drain();
+    tracing::info!(signal = signal.name, "draining");
+    if signal.gradual {
+        // Load balancers go on sending until they have noticed; a second
+        // signal means that whoever sent it does not care.
+        tokio::select! {
+            () = tokio::time::sleep(drain_delay) => {}
+            _ = stop.next() => {}
+        }
+    }
+    drop(close);
+    let drained = tokio::select! {
+        drained = tokio::time::timeout(drain_timeout, serving) => drained.is_ok(),
+        _ = stop.next() => false,
+    };
+    if !drained {
+        tracing::warn!("requests were cut off");
+    }
+    // Bounded too: closing waits for statements that nobody awaits any more.
+    let _ = tokio::time::timeout(Duration::from_secs(1), app.store.close()).await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// The signals that mean to stop.
+struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+struct StopSignal {
+    name: &'static str,
+    /// A person at a terminal has no load balancer to wait for.
+    gradual: bool,
+}
+
+impl StopSignals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) -> StopSignal {
+        tokio::select! {
+            _ = self.terminate.recv() => StopSignal { name: "SIGTERM", gradual: true },
+            _ = self.interrupt.recv() => StopSignal { name: "SIGINT", gradual: false },
+        }
+    }
+}
+
+/// Ready once the schema has been seen. Until then the server answers what it
+/// can; a database that comes later needs no restart.
+async fn watch_for_schema(app: App) {
+    let mut announced = false;
+    loop {
+        let waiting_for = match app.store.schema_is_ready().await {
+            Ok(true) => break,
+            Ok(false) => "the schema is older than this server: run `migrate`".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        if !announced {
+            tracing::warn!(reason = waiting_for, "not ready");
+            announced = true;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    app.readiness.schema_seen();
+    tracing::info!("ready");
+}
+
+async fn fold_metrics(app: App) {
+    let mut every = tokio::time::interval(FOLD_EVERY);
+    loop {
+        every.tick().await;
+        app.metrics.fold();
+    }
+}
+
+/// Listens on the address that is set, or on every one: over IPv6, which takes
+/// IPv4 too, unless the machine has none.
+async fn bind(listen: Listen, port: u16) -> io::Result<TcpListener> {
+    let result = match listen.address {
+        Some(address) => TcpListener::bind((address, port)).await,
+        None => match TcpListener::bind((IpAddr::V6(Ipv6Addr::UNSPECIFIED), port)).await {
+            Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
+                TcpListener::bind((IpAddr::V4(Ipv4Addr::UNSPECIFIED), port)).await
+            }
+            result => result,
+        },
+    };
+    result.map_err(|error| {
+        io::Error::new(
+            error.kind(),
+            format!("cannot listen on port {port}: {error}"),
+        )
+    })
+}
+
+/// Accepts connections until `closed`, then lets each finish the request that
+/// it is in.
+async fn accept(listener: TcpListener, router: Router, mut closed: watch::Receiver<()>) {
+    let graceful = GracefulShutdown::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = closed.changed() => break,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                tokio::spawn(converse(stream, peer, router.clone(), graceful.watcher()));
+            }
+            // Too many open files, most likely: others must close first.
+            Err(error) if !is_of_one_connection(&error) => {
+                tracing::warn!(%error, "cannot accept connections");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            Err(_) => {}
+        }
+    }
+    drop(listener);
+    graceful.shutdown().await;
+}
+
+/// The connection was gone before it was accepted.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+    )
+}
+
+async fn converse(stream: TcpStream, peer: SocketAddr, router: Router, watcher: Watcher) {
+    // Answers are single writes; waiting for more only delays them.
+    let _ = stream.set_nodelay(true);
+    let service = router.map_request(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(peer));
+        request
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+    // What ends a connection early is the client's affair.
+    if let Err(error) = watcher.watch(connection).await {
+        tracing::debug!(%error, "connection ended");
+    }
+}

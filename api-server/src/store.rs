@@ -1,0 +1,123 @@
+//! The only SQL. A constraint that fails becomes a typed error here, and a
+//! database that is away becomes [`StoreError::Unavailable`].
+
+use std::{future::Future, time::Duration};
+
+use futures::FutureExt;
+use sqlx::{
+    Connection, PgPool, Postgres,
+    pool::PoolConnection,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+pub mod connect;
+mod error;
+pub mod migrate;
+pub mod sessions;
+pub mod users;
+
+pub use error::StoreError;
+
+/// How long a caller waits for a connection before it is told that there is
+/// none: a prompt 503 is better than a hang.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long one statement may take, from sending it to the last row.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
+/// A connection that has rested longer than this is tried before it is used.
+/// One that is busy is not, so that a query is one round trip.
+const TRUSTED_FOR: Duration = Duration::from_secs(1);
+
+/// Access to the database.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pool: PgPool,
+}
+
+/// How the pool is used right now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolUse {
+    /// Open connections.
+    pub open: u32,
+    /// Open connections that nobody uses.
+    pub idle: u32,
+    /// The most that may be open.
+    pub max: u32,
+}
+
+impl Store {
+    /// A store that connects when it is first used, so that a server can start
+    /// before its database.
+    #[must_use]
+    pub fn lazy(options: PgConnectOptions, max_connections: u32) -> Self {
+        let pool = PgPoolOptions::new()
+            .max_connections(max_connections)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .test_before_acquire(false)
+            .before_acquire(|connection, meta| {
+                async move {
+                    if meta.idle_for > TRUSTED_FOR {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                }
+                .boxed()
+            })
+            .connect_lazy_with(options);
+        Self { pool }
+    }
+
+    /// A store on a pool that somebody else set up.
+    #[must_use]
+    pub fn new(pool: PgPool) -> Self {
+        Self { pool }
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        let mut connection = self.acquire().await?;
+        let answer = within(connection.ping()).await;
+        settle(connection, answer)
+    }
+
+    /// How the pool is used right now.
+    #[must_use]
+    pub fn pool_use(&self) -> PoolUse {
+        PoolUse {
+            open: self.pool.size(),
+            idle: u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX),
+            max: self.pool.options().get_max_connections(),
+        }
+    }
+
+    /// Closes every connection, once its statement is done.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    async fn acquire(&self) -> Result<PoolConnection<Postgres>, StoreError> {
+        Ok(self.pool.acquire().await?)
+    }
+}
+
+/// Awaits a statement for as long as a statement may take.
+async fn within<T>(
+    statement: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, StoreError> {
+    match tokio::time::timeout(STATEMENT_TIMEOUT, statement).await {
+        Ok(answer) => Ok(answer?),
+        Err(_) => Err(StoreError::TimedOut),
+    }
+}
+
+/// Gives a connection back, unless its statement never came to an end: then
+/// the other side may be gone without a word, and nobody else should wait for
+/// it too.
+fn settle<T>(
+    mut connection: PoolConnection<Postgres>,
+    answer: Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    if matches!(answer, Err(StoreError::TimedOut)) {
+        connection.close_on_drop();
+    }
+    answer
+}

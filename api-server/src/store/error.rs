@@ -1,0 +1,66 @@
+//! What can go wrong with a database, in terms of what to do about it.
+
+use thiserror::Error;
+
+/// A statement did not give an answer.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The database is away, starting, full, read-only, or not yet migrated:
+    /// the same request may succeed later.
+    #[error("the database is unavailable: {0}")]
+    Unavailable(#[source] sqlx::Error),
+    /// A statement took longer than a statement may.
+    #[error("the database did not answer in time")]
+    TimedOut,
+    /// A mistake of ours.
+    #[error("unexpected database error: {0}")]
+    Internal(#[source] sqlx::Error),
+}
+
+/// Classes of SQLSTATE that pass by themselves or by an administrator's hand
+/// (PostgreSQL manual, appendix A): connection exceptions, insufficient
+/// resources, operator intervention, system errors.
+const PASSING_CLASSES: [&str; 4] = ["08", "53", "57", "58"];
+
+/// Single states, likewise: read-only after a failover, no such role or wrong
+/// password (credentials being changed), no such database, and no schema or
+/// table or no right to it (not yet migrated).
+const PASSING_STATES: [&str; 7] = [
+    "25006", "28000", "28P01", "3D000", "3F000", "42P01", "42501",
+];
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        if passes(&error) {
+            Self::Unavailable(error)
+        } else {
+            Self::Internal(error)
+        }
+    }
+}
+
+/// Whether the same statement may succeed later.
+pub(super) fn passes(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => true,
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+            PASSING_STATES.contains(&&*code)
+                || PASSING_CLASSES.iter().any(|class| code.starts_with(class))
+        }),
+        _ => false,
+    }
+}
+
+/// The unique constraint that a statement violated.
+pub(super) fn violated_constraint(error: &sqlx::Error) -> Option<&str> {
+    let error = error.as_database_error()?;
+    error
+        .is_unique_violation()
+        .then(|| error.constraint())
+        .flatten()
+}

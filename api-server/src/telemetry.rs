@@ -1,0 +1,42 @@
+//! Logs: one JSON object per line, on standard output.
+
+use std::panic;
+
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::{Layer, filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
+
+use crate::args::LogLevel;
+
+/// Starts logging, at `level` for this crate and no more than warnings for
+/// others: at a lower level they would log statements and headers.
+pub fn init(level: LogLevel) {
+    let ours = match level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    };
+    let targets = Targets::new()
+        .with_default(ours.min(LevelFilter::WARN))
+        .with_target("authstack_api", ours);
+    let lines = tracing_subscriber::fmt::layer()
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_span_list(false)
+        .with_filter(targets);
+    // Fails only where somebody else has set a subscriber up: a test.
+    let _ = tracing_subscriber::registry().with(lines).try_init();
+    log_panics();
+}
+
+/// A panic is a log line with its place. Its message may quote data, but
+/// without it nobody finds the fault; ours quote none.
+fn log_panics() {
+    panic::set_hook(Box::new(|info| {
+        let place = info.location().map(ToString::to_string);
+        let message = info.payload_as_str();
+        tracing::error!(place, message, "panic");
+    }));
+}
