@@ -6,7 +6,10 @@
 
 pub mod args;
 pub mod client;
+pub mod controller;
 pub mod health;
 pub mod leader;
+pub mod reconcile;
 pub mod run;
 pub mod telemetry;
+pub mod watch;

@@ -4,8 +4,8 @@ use std::{io::Write as _, process::ExitCode};
 
 use anyhow::Context as _;
 use authstack_operator::{
-    args::{Args, Command, one_line},
-    run,
+    args::{Args, Command, RenderArgs, one_line},
+    reconcile, run,
 };
 
 fn main() -> ExitCode {
@@ -39,8 +39,19 @@ fn execute(command: Command) -> anyhow::Result<()> {
             .block_on(run::run(*args))
             .map_err(Into::into),
         Command::Crd => print(&authstack_crds::crd_yaml()?),
-        Command::Render(_) => anyhow::bail!("render comes with the pipeline"),
+        Command::Render(args) => print(&render(&args)?),
     }
+}
+
+fn render(args: &RenderArgs) -> anyhow::Result<String> {
+    let name = args.file.display();
+    let manifest = if args.file.as_os_str() == "-" {
+        std::io::read_to_string(std::io::stdin())
+    } else {
+        std::fs::read_to_string(&args.file)
+    };
+    let manifest = manifest.with_context(|| format!("cannot read {name}"))?;
+    reconcile::render::render(&manifest, &args.images).with_context(|| name.to_string())
 }
 
 /// Writes to standard output; unlike `print!`, a reader that has gone away

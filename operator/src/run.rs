@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     args::RunArgs,
-    client,
+    client, controller,
     health::{self, Health},
     leader::{self, Elector, Leadership},
     telemetry::{self, Metrics},
@@ -150,9 +150,14 @@ async fn lead(
     health.set_draining();
 }
 
-/// Where the controller goes once it is there; until then a leader only leads.
-async fn control(_: &RunArgs, _: Client, _: &Health, stop: &CancellationToken) {
-    stop.cancelled().await;
+/// Controls until `stop`.
+async fn control(args: &RunArgs, client: Client, health: &Health, stop: &CancellationToken) {
+    let settings = controller::Settings {
+        namespaces: args.watch_namespaces.clone(),
+        images: args.images.clone(),
+        instance: identity(args.pod_name.as_deref()),
+    };
+    controller::run(client, settings, health, stop).await;
 }
 
 /// A token that SIGTERM and SIGINT cancel.

@@ -1,0 +1,451 @@
+//! Writes the children, in order, and nothing that is already so.
+//!
+//! A child that nobody has seen is *created*, so that an object of somebody
+//! else's is never seized; one of ours is *applied* server-side with a stable
+//! field manager, so that what others add to it stays; and one that is as it
+//! was after our last write, and was not edited since, is left alone.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::networking::v1::Ingress;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::{Client, Resource as _, ResourceExt as _};
+use serde_json::json;
+
+use authstack_crds::AuthStack;
+
+use super::children::{Child, ChildKey, Children, Live, StackKey, is_our_update};
+use super::desired::{self, Desired, Prepared, Stage};
+use super::error::{Error, api, is_refusal};
+use super::labels::OPERATOR;
+use super::names::Component;
+
+/// Sent to the API server, which answered.
+#[derive(Debug)]
+pub struct Applied;
+
+impl Stage for Applied {
+    type Child<K> = Outcome;
+}
+
+/// What became of a child.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// It is as it is to be; this is what it looks like.
+    Live(Arc<Live>),
+    /// The API server or its owner would not have it; the others go on.
+    Refused {
+        /// For conditions.
+        reason: &'static str,
+        /// For people.
+        message: String,
+    },
+}
+
+/// What the operator wrote last, by child.
+#[derive(Debug, Default)]
+pub struct Written {
+    stacks: Mutex<HashMap<StackKey, HashMap<ChildKey, Record>>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Record {
+    /// Fingerprint of what was sent.
+    desired: u64,
+    /// The object that was written, and what it looked like after.
+    uid: String,
+    content: u64,
+}
+
+impl Written {
+    /// Forgets a stack that is gone.
+    pub fn forget(&self, stack: &StackKey) {
+        self.lock().remove(stack);
+    }
+
+    fn get(&self, stack: &StackKey, key: &ChildKey) -> Option<Record> {
+        self.lock().get(stack)?.get(key).cloned()
+    }
+
+    fn put(&self, stack: &StackKey, key: ChildKey, record: Record) {
+        self.lock()
+            .entry(stack.clone())
+            .or_default()
+            .insert(key, record);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<StackKey, HashMap<ChildKey, Record>>> {
+        self.stacks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Writes the children of one stack.
+pub struct Applier<'a> {
+    /// Where to.
+    pub client: &'a Client,
+    /// What was last seen.
+    pub children: &'a Children,
+    /// What was last written.
+    pub written: &'a Written,
+    /// Whose children.
+    pub stack: &'a StackKey,
+    /// The stack's uid: what owner references must say.
+    pub uid: &'a str,
+}
+
+impl Applier<'_> {
+    /// Applies every child, in the order in which they need each other, then
+    /// deletes what the stack no longer has.
+    ///
+    /// # Errors
+    /// What another attempt may mend: a lost connection, a conflict, an object
+    /// that is still being deleted. What it cannot mend is an [`Outcome`].
+    pub async fn apply(
+        &self,
+        desired: Desired<Prepared>,
+        found: Option<ObjectMeta>,
+    ) -> Result<Desired<Applied>, Error> {
+        let Desired {
+            credentials,
+            postgres,
+            api,
+            nginx,
+            ingress,
+        } = desired;
+        let credentials = self.credentials(credentials, found).await?;
+        let postgres = match postgres {
+            Some(postgres) => Some(self.postgres(postgres).await?),
+            None => None,
+        };
+        let api = self.api(api).await?;
+        let nginx = self.nginx(nginx).await?;
+        let ingress = match ingress {
+            Some(ingress) => Some(self.child(Component::Ingress, ingress).await?),
+            None => {
+                self.prune::<Ingress>(&HashSet::new()).await?;
+                None
+            }
+        };
+        Ok(Desired {
+            credentials,
+            postgres,
+            api,
+            nginx,
+            ingress,
+        })
+    }
+
+    async fn postgres(
+        &self,
+        postgres: desired::Postgres<Prepared>,
+    ) -> Result<desired::Postgres<Applied>, Error> {
+        let part = Component::Postgres;
+        let desired::Postgres {
+            service_account,
+            config_map,
+            service,
+            headless_service,
+            stateful_set,
+        } = postgres;
+        Ok(desired::Postgres {
+            service_account: self.child(part, service_account).await?,
+            config_map: self.child(part, config_map).await?,
+            service: self.child(part, service).await?,
+            headless_service: self.child(part, headless_service).await?,
+            stateful_set: self.child(part, stateful_set).await?,
+        })
+    }
+
+    async fn api(&self, api: desired::Api<Prepared>) -> Result<desired::Api<Applied>, Error> {
+        let part = Component::Api;
+        let desired::Api {
+            service_account,
+            service,
+            deployment,
+        } = api;
+        Ok(desired::Api {
+            service_account: self.child(part, service_account).await?,
+            service: self.child(part, service).await?,
+            deployment: self.child(part, deployment).await?,
+        })
+    }
+
+    async fn nginx(
+        &self,
+        nginx: desired::Nginx<Prepared>,
+    ) -> Result<desired::Nginx<Applied>, Error> {
+        let part = Component::Nginx;
+        let desired::Nginx {
+            service_account,
+            config_map,
+            service,
+            deployment,
+        } = nginx;
+        Ok(desired::Nginx {
+            service_account: self.child(part, service_account).await?,
+            config_map: self.child(part, config_map).await?,
+            service: self.child(part, service).await?,
+            deployment: self.child(part, deployment).await?,
+        })
+    }
+
+    /// One child; what cannot be mended by trying again becomes its outcome.
+    async fn child<K: Child>(&self, part: Component, object: K) -> Result<Outcome, Error> {
+        match self.ensure(part, &object).await {
+            Ok(live) => Ok(Outcome::Live(live)),
+            Err(error) if error.is_retryable() => Err(error),
+            Err(error) => Ok(Outcome::Refused {
+                reason: error.reason(),
+                message: error.to_string(),
+            }),
+        }
+    }
+
+    async fn ensure<K: Child>(&self, part: Component, object: &K) -> Result<Arc<Live>, Error> {
+        let name = object.name_any();
+        let key = (K::KIND, name.clone());
+        let desired = fingerprint(object);
+        let live = match self.children.get(self.stack, &key) {
+            Some(live) => live,
+            None => match self.create(object).await? {
+                Some(created) => return Ok(self.record(key, desired, Live::of(&created))),
+                None => Arc::new(self.look(&name, object).await?),
+            },
+        };
+        self.check_owner(part, K::KIND, &name, &live)?;
+        if let Some(record) = self.written.get(self.stack, &key)
+            && record
+                == (Record {
+                    desired,
+                    uid: live.uid.clone(),
+                    content: live.content,
+                })
+        {
+            return Ok(live);
+        }
+        if live.owned_by_update {
+            self.convert_ownership::<K>(&name).await?;
+        }
+        let applied = self.patch(&name, object).await?;
+        Ok(self.record(key, desired, Live::of(&applied)))
+    }
+
+    fn record(&self, key: ChildKey, desired: u64, live: Live) -> Arc<Live> {
+        let record = Record {
+            desired,
+            uid: live.uid.clone(),
+            content: live.content,
+        };
+        self.written.put(self.stack, key.clone(), record);
+        self.children.put(self.stack, key, live.clone());
+        Arc::new(live)
+    }
+
+    /// Creates a child, or nothing where the name is taken.
+    async fn create<K: Child>(&self, object: &K) -> Result<Option<K>, Error> {
+        let params = PostParams {
+            field_manager: Some(OPERATOR.to_owned()),
+            ..PostParams::default()
+        };
+        match self.objects::<K>().create(&params, object).await {
+            Ok(created) => {
+                tracing::info!(kind = K::KIND, name = object.name_any(), "created");
+                Ok(Some(created))
+            }
+            Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(None),
+            Err(error) => Err(api(format!("creating {} {}", K::KIND, object.name_any()))(
+                error,
+            )),
+        }
+    }
+
+    /// What stands under a name that the watches have not shown (yet).
+    async fn look<K: Child>(&self, name: &str, _: &K) -> Result<Live, Error> {
+        let found = self.objects::<K>().get(name).await;
+        found
+            .map(|object| Live::of(&object))
+            .map_err(api(format!("reading {} {name}", K::KIND)))
+    }
+
+    /// Refuses an object that is not this stack's.
+    fn check_owner(
+        &self,
+        component: Component,
+        kind: &'static str,
+        name: &str,
+        live: &Live,
+    ) -> Result<(), Error> {
+        let name = name.to_owned();
+        match &live.controller {
+            Some(owner) if owner.uid == self.uid && live.deleting => {
+                Err(Error::StillDeleting { kind, name })
+            }
+            Some(owner) if owner.uid == self.uid => Ok(()),
+            // A stack of this name was deleted a moment ago, and its objects
+            // are being collected.
+            Some(owner)
+                if owner.kind == AuthStack::kind(&()).as_ref() && owner.name == self.stack.name =>
+            {
+                Err(Error::StillDeleting { kind, name })
+            }
+            _ => Err(Error::NameTaken {
+                component,
+                kind,
+                name,
+            }),
+        }
+    }
+
+    async fn patch<K: Child>(&self, name: &str, object: &K) -> Result<K, Error> {
+        let params = PatchParams::apply(OPERATOR).force();
+        let applied = self
+            .objects::<K>()
+            .patch(name, &params, &Patch::Apply(object))
+            .await
+            .map_err(api(format!("applying {} {name}", K::KIND)))?;
+        tracing::info!(kind = K::KIND, name, "applied");
+        Ok(applied)
+    }
+
+    /// Makes an apply the owner of the fields that our create set: an apply
+    /// removes only what an apply has set.
+    async fn convert_ownership<K: Child>(&self, name: &str) -> Result<(), Error> {
+        let action = || format!("taking over the fields of {} {name}", K::KIND);
+        let objects = self.objects::<K>();
+        let live = objects.get_metadata(name).await.map_err(api(action()))?;
+        let mut entries = live.metadata.managed_fields.unwrap_or_default();
+        if entries.iter().any(|entry| {
+            entry.manager.as_deref() == Some(OPERATOR)
+                && entry.operation.as_deref() == Some("Apply")
+        }) {
+            // The apply's entry has them all; the create's only keeps them alive.
+            entries.retain(|entry| !is_our_update(entry));
+        }
+        for entry in entries.iter_mut().filter(|entry| is_our_update(entry)) {
+            entry.operation = Some("Apply".to_owned());
+        }
+        let patch = json!({"metadata": {
+            "managedFields": entries,
+            "resourceVersion": live.metadata.resource_version,
+        }});
+        let params = PatchParams {
+            field_manager: Some(OPERATOR.to_owned()),
+            ..PatchParams::default()
+        };
+        let patched = objects
+            .patch_metadata(name, &params, &Patch::Merge(&patch))
+            .await;
+        patched.map(drop).map_err(api(action()))
+    }
+
+    /// The credentials: created once and never written over. Of one that
+    /// exists only the metadata is kept true, without touching its data.
+    async fn credentials(
+        &self,
+        desired: Secret,
+        found: Option<ObjectMeta>,
+    ) -> Result<Outcome, Error> {
+        let name = desired.name_any();
+        let Some(found) = found else {
+            return match self.create(&desired).await? {
+                Some(created) => Ok(Outcome::Live(Arc::new(Live::of(&created)))),
+                // Somebody was faster; the next attempt reads what they made.
+                None => Err(Error::StillDeleting {
+                    kind: Secret::KIND,
+                    name,
+                }),
+            };
+        };
+        let labels = desired.metadata.labels.clone().unwrap_or_default();
+        let owners = self.owners(&found, desired.owner_references());
+        let has_labels = labels.iter().all(|(key, value)| {
+            found.labels.as_ref().and_then(|labels| labels.get(key)) == Some(value)
+        });
+        if has_labels && found.owner_references.clone().unwrap_or_default() == owners {
+            return Ok(Outcome::Live(Arc::new(Live::new(
+                &found,
+                super::children::State::Plain,
+            ))));
+        }
+        let patch = json!({"metadata": {
+            "labels": labels,
+            "ownerReferences": owners,
+            "resourceVersion": found.resource_version,
+        }});
+        let params = PatchParams {
+            field_manager: Some(OPERATOR.to_owned()),
+            ..PatchParams::default()
+        };
+        let patched = self
+            .objects::<Secret>()
+            .patch_metadata(&name, &params, &Patch::Merge(&patch))
+            .await;
+        match patched {
+            Ok(patched) => {
+                let live = Live::new(&patched.metadata, super::children::State::Plain);
+                Ok(Outcome::Live(Arc::new(live)))
+            }
+            Err(error) if is_refusal(&error) => Ok(Outcome::Refused {
+                reason: "Forbidden",
+                message: api(format!("labelling Secret {name}"))(error).to_string(),
+            }),
+            Err(error) => Err(api(format!("labelling Secret {name}"))(error)),
+        }
+    }
+
+    /// The owners that the credentials are to have: everybody else's stay.
+    fn owners(&self, found: &ObjectMeta, ours: &[OwnerReference]) -> Vec<OwnerReference> {
+        let kind = AuthStack::kind(&());
+        let others = found
+            .owner_references
+            .iter()
+            .flatten()
+            .filter(|owner| !(owner.kind == kind.as_ref() && owner.name == self.stack.name));
+        others.chain(ours).cloned().collect()
+    }
+
+    /// Deletes our children of a kind whose names are not to be kept.
+    async fn prune<K: Child>(&self, keep: &HashSet<String>) -> Result<(), Error> {
+        for ((kind, name), live) in self.children.of(self.stack) {
+            let ours = live
+                .controller
+                .as_ref()
+                .is_some_and(|owner| owner.uid == self.uid);
+            if kind != K::KIND || keep.contains(&name) || !ours || live.deleting {
+                continue;
+            }
+            // What the watches show may be old: exactly this object, or none.
+            let params = DeleteParams {
+                preconditions: Some(Preconditions {
+                    uid: Some(live.uid.clone()),
+                    resource_version: None,
+                }),
+                ..DeleteParams::default()
+            };
+            match self.objects::<K>().delete(&name, &params).await {
+                Ok(_) => tracing::info!(kind, name, "deleted: the stack no longer has it"),
+                Err(kube::Error::Api(status)) if status.is_not_found() => {}
+                Err(error) => return Err(api(format!("deleting {kind} {name}"))(error)),
+            }
+        }
+        Ok(())
+    }
+
+    fn objects<K: Child>(&self) -> Api<K> {
+        Api::namespaced(self.client.clone(), &self.stack.namespace)
+    }
+}
+
+/// Tells one wish from another.
+fn fingerprint<K: Child>(object: &K) -> u64 {
+    let mut hash = DefaultHasher::new();
+    // Typed objects of string-keyed maps always encode, and always alike.
+    serde_json::to_string(object)
+        .unwrap_or_default()
+        .hash(&mut hash);
+    hash.finish()
+}

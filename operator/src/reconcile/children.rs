@@ -1,0 +1,439 @@
+//! What the operator has last seen of every child, in a few hundred bytes each.
+//!
+//! The watches and the answers to writes both report here; the newer one wins.
+//! Whether a child needs to be written is decided by comparing with this, so
+//! that nothing is written when nothing changed.
+
+use std::collections::HashMap;
+use std::collections::hash_map::{DefaultHasher, Entry};
+use std::hash::{Hash as _, Hasher as _};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::Ingress;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
+use k8s_openapi::{NamespaceResourceScope, serde::de::DeserializeOwned};
+use kube::Resource;
+
+use super::labels::OPERATOR;
+
+/// Namespace and name of a stack.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StackKey {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// Kind and name of a child.
+pub type ChildKey = (&'static str, String);
+
+/// A kind of object that stacks consist of.
+pub trait Child:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    + Clone
+    + std::fmt::Debug
+    + serde::Serialize
+    + DeserializeOwned
+    + Send
+    + Sync
+    + 'static
+{
+    /// Its kind, as messages name it.
+    const KIND: &'static str;
+
+    /// What its status says, where that matters to the stack.
+    fn state(&self) -> State {
+        State::Plain
+    }
+}
+
+/// What a child's status says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Nothing: it is there, and that is all.
+    Plain,
+    /// How far pods are rolled out.
+    Rollout(Rollout),
+    /// Whether a controller gave the Ingress an address.
+    Ingress {
+        /// It did.
+        has_address: bool,
+    },
+}
+
+/// How far pods are rolled out, as the workload's controller says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rollout {
+    /// Whether the controller has seen the newest generation; if not, the rest
+    /// speaks of an older one.
+    pub current: bool,
+    /// Pods that are wanted.
+    pub wanted: i32,
+    /// Pods that exist.
+    pub existing: i32,
+    /// Pods of the newest template.
+    pub updated: i32,
+    /// Pods that are ready, of any template.
+    pub ready: i32,
+    /// Why pods cannot be made, if they cannot.
+    pub failure: Option<String>,
+}
+
+/// What is known of one child.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Live {
+    /// Its uid.
+    pub uid: String,
+    /// Its resourceVersion.
+    pub version: String,
+    /// Changes whenever what somebody wrote into it changes, and not when a
+    /// controller reports on it.
+    pub content: u64,
+    /// The uid of its controller.
+    pub controller: Option<Controller>,
+    /// Somebody deleted it, and it is not gone yet.
+    pub deleting: bool,
+    /// Its fields are ours by creation, not by server-side apply: before an
+    /// apply may drop one of them, the ownership must be converted.
+    pub owned_by_update: bool,
+    /// What its status says.
+    pub state: State,
+}
+
+/// An object's controller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Controller {
+    /// Its kind.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// Its uid.
+    pub uid: String,
+}
+
+impl Live {
+    /// What is known of an object.
+    pub fn of<K: Child>(object: &K) -> Self {
+        Self::new(object.meta(), object.state())
+    }
+
+    /// What is known of an object of which only the metadata was seen.
+    #[must_use]
+    pub fn new(meta: &ObjectMeta, state: State) -> Self {
+        let controller = meta
+            .owner_references
+            .iter()
+            .flatten()
+            .find(|owner| owner.controller == Some(true))
+            .map(|owner| Controller {
+                kind: owner.kind.clone(),
+                name: owner.name.clone(),
+                uid: owner.uid.clone(),
+            });
+        Self {
+            uid: meta.uid.clone().unwrap_or_default(),
+            version: meta.resource_version.clone().unwrap_or_default(),
+            content: content(meta),
+            controller,
+            deleting: meta.deletion_timestamp.is_some(),
+            owned_by_update: meta.managed_fields.iter().flatten().any(is_our_update),
+            state,
+        }
+    }
+}
+
+/// Whether an entry of managedFields is what our own create left.
+pub(super) fn is_our_update(entry: &ManagedFieldsEntry) -> bool {
+    entry.manager.as_deref() == Some(OPERATOR)
+        && entry.operation.as_deref() == Some("Update")
+        && entry.subresource.is_none()
+}
+
+/// A fingerprint of what was written into an object. Kinds with a spec count
+/// its generations; of the others every version is a new content.
+fn content(meta: &ObjectMeta) -> u64 {
+    let mut hash = DefaultHasher::new();
+    match meta.generation {
+        Some(generation) => {
+            generation.hash(&mut hash);
+            meta.labels.hash(&mut hash);
+            for owner in meta.owner_references.iter().flatten() {
+                (&owner.uid, owner.controller).hash(&mut hash);
+            }
+            // Controllers number their rollouts in annotations.
+            let foreign = |key: &&String| key.starts_with("deployment.kubernetes.io/");
+            let annotations = meta.annotations.iter().flatten();
+            for (key, value) in annotations.filter(|(key, _)| !foreign(key)) {
+                (key, value).hash(&mut hash);
+            }
+        }
+        None => meta.resource_version.hash(&mut hash),
+    }
+    hash.finish()
+}
+
+/// What was last seen under a name.
+#[derive(Clone, Debug)]
+enum Sight {
+    Live(Arc<Live>),
+    /// It is gone; the version keeps late reports of its life from reviving it.
+    Gone {
+        version: String,
+    },
+}
+
+impl Sight {
+    fn version(&self) -> &str {
+        match self {
+            Self::Live(live) => &live.version,
+            Self::Gone { version } => version,
+        }
+    }
+}
+
+/// The children of all stacks.
+#[derive(Debug, Default)]
+pub struct Children {
+    stacks: Mutex<HashMap<StackKey, HashMap<ChildKey, Sight>>>,
+}
+
+impl Children {
+    /// Takes note of a child, unless something newer is known.
+    pub fn put(&self, stack: &StackKey, key: ChildKey, live: Live) {
+        self.note(stack, key, Sight::Live(Arc::new(live)));
+    }
+
+    /// Takes note that a child is gone, unless something newer is known.
+    pub fn remove(&self, stack: &StackKey, key: ChildKey, version: String) {
+        self.note(stack, key, Sight::Gone { version });
+    }
+
+    fn note(&self, stack: &StackKey, key: ChildKey, sight: Sight) {
+        let mut stacks = self.lock();
+        match stacks.entry(stack.clone()).or_default().entry(key) {
+            Entry::Vacant(entry) => {
+                entry.insert(sight);
+            }
+            Entry::Occupied(mut entry) => {
+                if !is_older(sight.version(), entry.get().version()) {
+                    entry.insert(sight);
+                }
+            }
+        }
+    }
+
+    /// What a complete list of one kind says: whatever it does not name is gone.
+    pub fn retain(&self, kind: &'static str, namespace: Option<&str>, seen: &[(StackKey, String)]) {
+        let seen: std::collections::HashSet<_> = seen.iter().collect();
+        for (stack, children) in self.lock().iter_mut() {
+            if namespace.is_some_and(|namespace| namespace != stack.namespace) {
+                continue;
+            }
+            children.retain(|(of, name), _| {
+                *of != kind || seen.contains(&(stack.clone(), name.clone()))
+            });
+        }
+    }
+
+    /// What is known of one child.
+    #[must_use]
+    pub fn get(&self, stack: &StackKey, key: &ChildKey) -> Option<Arc<Live>> {
+        match self.lock().get(stack)?.get(key)? {
+            Sight::Live(live) => Some(Arc::clone(live)),
+            Sight::Gone { .. } => None,
+        }
+    }
+
+    /// Everything that a stack has.
+    #[must_use]
+    pub fn of(&self, stack: &StackKey) -> HashMap<ChildKey, Arc<Live>> {
+        let stacks = self.lock();
+        let children = stacks.get(stack).into_iter().flatten();
+        children
+            .filter_map(|(key, sight)| match sight {
+                Sight::Live(live) => Some((key.clone(), Arc::clone(live))),
+                Sight::Gone { .. } => None,
+            })
+            .collect()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<StackKey, HashMap<ChildKey, Sight>>> {
+        // Nothing in here can panic half-way through a change.
+        self.stacks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether one resourceVersion is older than another. Kubernetes promises from
+/// 1.35 on that they can be compared as numbers, and etcd has always made them
+/// so; ones that are no numbers are taken as they come.
+pub(super) fn is_older(one: &str, other: &str) -> bool {
+    match (one.parse::<u128>(), other.parse::<u128>()) {
+        (Ok(one), Ok(other)) => one < other,
+        _ => false,
+    }
+}
+
+impl Child for Secret {
+    const KIND: &'static str = "Secret";
+}
+
+impl Child for ConfigMap {
+    const KIND: &'static str = "ConfigMap";
+}
+
+impl Child for Service {
+    const KIND: &'static str = "Service";
+}
+
+impl Child for ServiceAccount {
+    const KIND: &'static str = "ServiceAccount";
+}
+
+impl Child for StatefulSet {
+    const KIND: &'static str = "StatefulSet";
+
+    fn state(&self) -> State {
+        let wanted = self.spec.as_ref().and_then(|spec| spec.replicas);
+        let Some(status) = &self.status else {
+            return State::Rollout(Rollout::default());
+        };
+        State::Rollout(Rollout {
+            current: status.observed_generation >= self.metadata.generation,
+            wanted: wanted.unwrap_or(1),
+            existing: status.replicas,
+            // Once all are updated the controller folds the two revisions into
+            // one, and on old clusters no longer counts.
+            updated: if status.update_revision == status.current_revision {
+                status.replicas
+            } else {
+                status.updated_replicas.unwrap_or(0)
+            },
+            ready: status.ready_replicas.unwrap_or(0),
+            failure: None,
+        })
+    }
+}
+
+impl Child for Deployment {
+    const KIND: &'static str = "Deployment";
+
+    fn state(&self) -> State {
+        let wanted = self.spec.as_ref().and_then(|spec| spec.replicas);
+        let Some(status) = &self.status else {
+            return State::Rollout(Rollout::default());
+        };
+        let failure = status
+            .conditions
+            .iter()
+            .flatten()
+            .find(|condition| condition.type_ == "ReplicaFailure" && condition.status == "True")
+            .and_then(|condition| condition.message.clone());
+        State::Rollout(Rollout {
+            current: status.observed_generation >= self.metadata.generation,
+            wanted: wanted.unwrap_or(1),
+            existing: status.replicas.unwrap_or(0),
+            updated: status.updated_replicas.unwrap_or(0),
+            ready: status.ready_replicas.unwrap_or(0),
+            failure,
+        })
+    }
+}
+
+impl Child for Ingress {
+    const KIND: &'static str = "Ingress";
+
+    fn state(&self) -> State {
+        let balancer = self
+            .status
+            .as_ref()
+            .and_then(|status| status.load_balancer.as_ref());
+        let addresses = balancer.and_then(|balancer| balancer.ingress.as_ref());
+        State::Ingress {
+            has_address: addresses.is_some_and(|addresses| !addresses.is_empty()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn live(version: &str) -> Live {
+        let meta = ObjectMeta {
+            resource_version: Some(version.to_owned()),
+            ..ObjectMeta::default()
+        };
+        Live::new(&meta, State::Plain)
+    }
+
+    fn stack(name: &str) -> StackKey {
+        StackKey {
+            namespace: "space".to_owned(),
+            name: name.to_owned(),
+        }
+    }
+
+    fn key() -> ChildKey {
+        (Secret::KIND, "demo-credentials".to_owned())
+    }
+
+    #[test]
+    fn the_newer_report_wins() {
+        let children = Children::default();
+        children.put(&stack("demo"), key(), live("10"));
+        children.put(&stack("demo"), key(), live("9"));
+        let known = |children: &Children| {
+            children
+                .get(&stack("demo"), &key())
+                .map(|live| live.version.clone())
+        };
+        assert_eq!(known(&children).as_deref(), Some("10"));
+        children.remove(&stack("demo"), key(), "12".to_owned());
+        children.put(&stack("demo"), key(), live("11"));
+        assert_eq!(known(&children), None, "a late answer revives nothing");
+        children.put(&stack("demo"), key(), live("13"));
+        assert_eq!(known(&children).as_deref(), Some("13"));
+    }
+
+    #[test]
+    fn a_list_speaks_for_its_kind_and_namespace_alone() {
+        let children = Children::default();
+        let service = || (Service::KIND, "demo-api".to_owned());
+        children.put(&stack("demo"), key(), live("1"));
+        children.put(&stack("demo"), service(), live("1"));
+        children.retain(Secret::KIND, Some("elsewhere"), &[]);
+        assert_eq!(children.of(&stack("demo")).len(), 2);
+        children.retain(Secret::KIND, Some("space"), &[]);
+        assert!(children.get(&stack("demo"), &key()).is_none());
+        assert!(children.get(&stack("demo"), &service()).is_some());
+    }
+
+    #[test]
+    fn a_status_is_no_new_content_and_an_edit_is() {
+        let meta = |version: &str, generation, label: &str| ObjectMeta {
+            resource_version: Some(version.to_owned()),
+            generation,
+            labels: Some([("a".to_owned(), label.to_owned())].into()),
+            ..ObjectMeta::default()
+        };
+        assert_eq!(
+            content(&meta("1", Some(1), "x")),
+            content(&meta("2", Some(1), "x"))
+        );
+        assert_ne!(
+            content(&meta("1", Some(1), "x")),
+            content(&meta("2", Some(2), "x"))
+        );
+        assert_ne!(
+            content(&meta("1", Some(1), "x")),
+            content(&meta("1", Some(1), "y"))
+        );
+        assert_ne!(
+            content(&meta("1", None, "x")),
+            content(&meta("2", None, "x"))
+        );
+    }
+}

@@ -1,0 +1,143 @@
+//! The objects that a stack consists of, as they are to be.
+//!
+//! [`Desired`] has one field for each child. Whoever handles children takes it
+//! apart without `..`, so a child that is added here and forgotten there does
+//! not compile.
+
+mod api;
+mod credentials;
+mod ingress;
+mod nginx;
+mod nginx_conf;
+mod pod;
+mod postgres;
+
+use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::Ingress;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use kube::Resource as _;
+
+use authstack_crds::AuthStack;
+
+use super::dereference::Credentials;
+use super::labels;
+use super::names::Component;
+use super::validate::{Database, Stack};
+
+/// How far the children have come.
+pub trait Stage {
+    /// What a child of kind `K` is at this stage.
+    type Child<K>;
+}
+
+/// Built, and not sent anywhere.
+#[derive(Debug)]
+pub struct Prepared;
+
+impl Stage for Prepared {
+    type Child<K> = K;
+}
+
+/// The children of one stack.
+pub struct Desired<S: Stage> {
+    /// Generated passwords and keys.
+    pub credentials: S::Child<Secret>,
+    /// The database, if the operator runs it.
+    pub postgres: Option<Postgres<S>>,
+    /// The API.
+    pub api: Api<S>,
+    /// The reverse proxy.
+    pub nginx: Nginx<S>,
+    /// The way in, if there is one.
+    pub ingress: Option<S::Child<Ingress>>,
+}
+
+/// The objects of a managed database.
+pub struct Postgres<S: Stage> {
+    /// What its pod runs as.
+    pub service_account: S::Child<ServiceAccount>,
+    /// What its first boot does.
+    pub config_map: S::Child<ConfigMap>,
+    /// Where clients find it.
+    pub service: S::Child<Service>,
+    /// What governs its pod's name.
+    pub headless_service: S::Child<Service>,
+    /// Its pod and volume.
+    pub stateful_set: S::Child<StatefulSet>,
+}
+
+/// The objects of the API.
+pub struct Api<S: Stage> {
+    /// What its pods run as.
+    pub service_account: S::Child<ServiceAccount>,
+    /// Where nginx finds it.
+    pub service: S::Child<Service>,
+    /// Its pods.
+    pub deployment: S::Child<Deployment>,
+}
+
+/// The objects of nginx.
+pub struct Nginx<S: Stage> {
+    /// What its pods run as.
+    pub service_account: S::Child<ServiceAccount>,
+    /// Its configuration.
+    pub config_map: S::Child<ConfigMap>,
+    /// Where the Ingress finds it.
+    pub service: S::Child<Service>,
+    /// Its pods.
+    pub deployment: S::Child<Deployment>,
+}
+
+/// Builds every child of a stack.
+#[must_use]
+pub fn build(stack: &Stack, credentials: &Credentials) -> Desired<Prepared> {
+    let postgres = match &stack.database {
+        Database::Managed(postgres) => Some(postgres::build(stack, postgres)),
+        Database::External { .. } => None,
+    };
+    Desired {
+        credentials: credentials::build(stack, credentials),
+        postgres,
+        api: api::build(stack),
+        nginx: nginx::build(stack),
+        ingress: stack
+            .ingress
+            .as_ref()
+            .map(|ingress| ingress::build(stack, ingress)),
+    }
+}
+
+/// Metadata of a child that lives and dies with the stack.
+fn owned(stack: &Stack, component: Component, name: String) -> ObjectMeta {
+    ObjectMeta {
+        owner_references: Some(vec![owner(stack)]),
+        ..unowned(stack, component, name)
+    }
+}
+
+/// Metadata of a child that may outlive the stack.
+fn unowned(stack: &Stack, component: Component, name: String) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(name),
+        namespace: Some(stack.names.namespace.clone()),
+        labels: Some(labels::object(
+            &stack.names.stack,
+            component,
+            &stack.version,
+        )),
+        ..ObjectMeta::default()
+    }
+}
+
+/// The reference that makes the stack a child's controller.
+fn owner(stack: &Stack) -> OwnerReference {
+    OwnerReference {
+        api_version: AuthStack::api_version(&()).into_owned(),
+        kind: AuthStack::kind(&()).into_owned(),
+        name: stack.names.stack.clone(),
+        uid: stack.uid.clone(),
+        controller: Some(true),
+        block_owner_deletion: Some(true),
+    }
+}

@@ -1,0 +1,267 @@
+//! The auth API: interchangeable pods behind one Service.
+
+use k8s_openapi::api::apps::v1::{
+    Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment,
+};
+use k8s_openapi::api::core::v1::{
+    Container, EnvVar, EnvVarSource, PodSpec, PodTemplateSpec, SecretKeySelector, Service,
+    ServicePort, ServiceSpec,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use authstack_crds::{LogLevel, Registration, SecretKeyRef};
+
+use super::pod::{self, Pace};
+use super::{Api, Prepared, owned};
+use crate::reconcile::labels::{self, Map};
+use crate::reconcile::names::{
+    API_METRICS_PORT, API_PORT, CONFIG_CHECKSUM, Component, DATABASE, OWNER_ROLE, POSTGRES_PORT,
+    RUNTIME_ROLE, credential,
+};
+use crate::reconcile::validate::{Database, Stack};
+
+const COMPONENT: Component = Component::Api;
+/// The image's own user, in numbers, so that the kubelet can see it is not root.
+const USER: i64 = 65532;
+const OWNER_SECRETS: &str = "/run/secrets/owner";
+const RUNTIME_SECRETS: &str = "/run/secrets/api";
+
+pub(super) fn build(stack: &Stack) -> Api<Prepared> {
+    let name = stack.names.api();
+    Api {
+        service_account: pod::service_account(stack, COMPONENT, name.clone()),
+        service: service(stack, name.clone()),
+        deployment: deployment(stack, name),
+    }
+}
+
+fn service(stack: &Stack, name: String) -> Service {
+    let port = |name: &str, number| ServicePort {
+        name: Some(name.to_owned()),
+        port: number,
+        target_port: Some(IntOrString::String(name.to_owned())),
+        protocol: Some("TCP".to_owned()),
+        ..ServicePort::default()
+    };
+    Service {
+        metadata: owned(stack, COMPONENT, name),
+        spec: Some(ServiceSpec {
+            selector: Some(labels::selector(&stack.names.stack, COMPONENT)),
+            ports: Some(vec![
+                port("http", API_PORT),
+                port("metrics", API_METRICS_PORT),
+            ]),
+            ..ServiceSpec::default()
+        }),
+        ..Service::default()
+    }
+}
+
+fn deployment(stack: &Stack, name: String) -> Deployment {
+    let stack_name = &stack.names.stack;
+    // Pods read their secrets when they start.
+    let annotations = Map::from([(CONFIG_CHECKSUM.to_owned(), stack.secrets_checksum.clone())]);
+    Deployment {
+        metadata: owned(stack, COMPONENT, name),
+        spec: Some(DeploymentSpec {
+            replicas: Some(stack.api.replicas),
+            selector: labels::label_selector(stack_name, COMPONENT),
+            strategy: Some(DeploymentStrategy {
+                type_: Some("RollingUpdate".to_owned()),
+                rolling_update: Some(RollingUpdateDeployment {
+                    max_unavailable: Some(IntOrString::Int(0)),
+                    max_surge: Some(IntOrString::Int(1)),
+                }),
+            }),
+            template: PodTemplateSpec {
+                metadata: Some(ObjectMeta {
+                    labels: Some(labels::pod(stack_name, COMPONENT)),
+                    annotations: Some(annotations),
+                    ..ObjectMeta::default()
+                }),
+                spec: Some(pod_spec(stack)),
+            },
+            ..DeploymentSpec::default()
+        }),
+        ..Deployment::default()
+    }
+}
+
+fn pod_spec(stack: &Stack) -> PodSpec {
+    let credentials = stack.names.credentials();
+    let mut volumes = Vec::new();
+    match stack.database {
+        Database::Managed(_) => {
+            volumes.push(pod::secret_volume(
+                "owner-secrets",
+                credentials.clone(),
+                &[credential::OWNER_PASSWORD],
+            ));
+            volumes.push(pod::secret_volume(
+                "secrets",
+                credentials,
+                &[credential::RUNTIME_PASSWORD, credential::SECRET_KEY],
+            ));
+        }
+        Database::External { .. } => {
+            volumes.push(pod::secret_volume(
+                "secrets",
+                credentials,
+                &[credential::SECRET_KEY],
+            ));
+        }
+    }
+    PodSpec {
+        service_account_name: Some(stack.names.api()),
+        automount_service_account_token: Some(false),
+        enable_service_links: Some(false),
+        security_context: Some(pod::security(USER)),
+        // The server's own drain is bounded and shorter.
+        termination_grace_period_seconds: Some(60),
+        init_containers: Some(vec![migrate(stack)]),
+        containers: vec![serve(stack)],
+        volumes: Some(volumes),
+        ..PodSpec::default()
+    }
+}
+
+/// Brings the schema up to date before the pod serves, as the schema's owner;
+/// the server itself never holds the owner's credentials.
+fn migrate(stack: &Stack) -> Container {
+    let mut env = Vec::new();
+    let mut mounts = None;
+    match &stack.database {
+        Database::Managed(_) => {
+            env.push(pod::env("DATABASE_URL", managed_url(stack, OWNER_ROLE)));
+            env.push(pod::env(
+                "DATABASE_PASSWORD_FILE",
+                format!("{OWNER_SECRETS}/{}", credential::OWNER_PASSWORD),
+            ));
+            env.push(pod::env("RUNTIME_ROLE", RUNTIME_ROLE));
+            mounts = Some(vec![pod::read_only("owner-secrets", OWNER_SECRETS)]);
+        }
+        Database::External {
+            owner_url,
+            runtime_role,
+            ..
+        } => {
+            env.push(from_secret("DATABASE_URL", owner_url));
+            if let Some(role) = runtime_role {
+                env.push(pod::env("RUNTIME_ROLE", role));
+            }
+        }
+    }
+    env.push(pod::env("LOG_LEVEL", log_level(stack.api.log_level)));
+    Container {
+        name: "migrate".to_owned(),
+        args: Some(vec!["migrate".to_owned()]),
+        env: Some(env),
+        volume_mounts: mounts,
+        ..container(stack)
+    }
+}
+
+fn serve(stack: &Stack) -> Container {
+    let mut env = Vec::new();
+    match &stack.database {
+        Database::Managed(_) => {
+            env.push(pod::env("DATABASE_URL", managed_url(stack, RUNTIME_ROLE)));
+            env.push(pod::env(
+                "DATABASE_PASSWORD_FILE",
+                format!("{RUNTIME_SECRETS}/{}", credential::RUNTIME_PASSWORD),
+            ));
+        }
+        Database::External { url, .. } => env.push(from_secret("DATABASE_URL", url)),
+    }
+    env.extend(settings(stack));
+    let pace = |period, failures| Pace {
+        period,
+        timeout: 2,
+        failures,
+    };
+    Container {
+        name: "api".to_owned(),
+        args: Some(vec!["serve".to_owned()]),
+        ports: Some(vec![
+            pod::port("http", API_PORT),
+            pod::port("metrics", API_METRICS_PORT),
+        ]),
+        env: Some(env),
+        // Quick to say yes at the start; afterwards the pace of the others.
+        startup_probe: Some(pace(1, 120).http("/readyz", "metrics")),
+        readiness_probe: Some(pace(2, 2).http("/readyz", "metrics")),
+        liveness_probe: Some(pace(10, 3).http("/livez", "metrics")),
+        volume_mounts: Some(vec![pod::read_only("secrets", RUNTIME_SECRETS)]),
+        ..container(stack)
+    }
+}
+
+/// What both containers are.
+fn container(stack: &Stack) -> Container {
+    Container {
+        image: Some(stack.api.image.clone()),
+        image_pull_policy: Some("IfNotPresent".to_owned()),
+        resources: Some(stack.api.resources.clone()),
+        security_context: Some(pod::confined()),
+        termination_message_policy: Some(pod::FALLBACK_TO_LOGS.to_owned()),
+        ..Container::default()
+    }
+}
+
+/// The server's settings, as ARCHITECTURE.md lists them.
+fn settings(stack: &Stack) -> Vec<EnvVar> {
+    let registration = match stack.registration {
+        Registration::Open => "open",
+        Registration::Closed => "closed",
+    };
+    let tokens = &stack.tokens;
+    vec![
+        pod::env(
+            "SECRET_KEY_FILE",
+            format!("{RUNTIME_SECRETS}/{}", credential::SECRET_KEY),
+        ),
+        pod::env("PORT", API_PORT.to_string()),
+        pod::env("METRICS_PORT", API_METRICS_PORT.to_string()),
+        pod::env("PUBLIC_URL", &stack.public_url),
+        pod::env("ISSUER", &tokens.issuer),
+        pod::env("AUDIENCE", &tokens.audience),
+        pod::env("ACCESS_TOKEN_TTL", &tokens.access_ttl),
+        pod::env("REFRESH_TOKEN_TTL", &tokens.refresh_ttl),
+        pod::env("REGISTRATION", registration),
+        pod::env("PASSWORD_MIN_LENGTH", stack.password_min_length.to_string()),
+        // nginx overwrites what clients send, so its word is the one to take.
+        pod::env("TRUSTED_PROXY_HOPS", "1"),
+        pod::env("LOG_LEVEL", log_level(stack.api.log_level)),
+    ]
+}
+
+fn managed_url(stack: &Stack, role: &str) -> String {
+    let host = stack.names.host(&stack.names.postgres());
+    format!("postgres://{role}@{host}:{POSTGRES_PORT}/{DATABASE}")
+}
+
+fn from_secret(name: &str, reference: &SecretKeyRef) -> EnvVar {
+    EnvVar {
+        name: name.to_owned(),
+        value_from: Some(EnvVarSource {
+            secret_key_ref: Some(SecretKeySelector {
+                name: reference.name.clone(),
+                key: reference.key.clone(),
+                optional: None,
+            }),
+            ..EnvVarSource::default()
+        }),
+        ..EnvVar::default()
+    }
+}
+
+fn log_level(level: LogLevel) -> &'static str {
+    match level {
+        LogLevel::Error => "error",
+        LogLevel::Warn => "warn",
+        LogLevel::Info => "info",
+        LogLevel::Debug => "debug",
+        LogLevel::Trace => "trace",
+    }
+}

@@ -1,0 +1,176 @@
+//! What all pods of a stack have in common: security, probes, volumes.
+//!
+//! Every pod passes the `restricted` Pod Security Standard.
+
+use k8s_openapi::api::core::v1::{
+    Capabilities, ConfigMapVolumeSource, ContainerPort, EmptyDirVolumeSource, EnvVar, ExecAction,
+    HTTPGetAction, KeyToPath, PodSecurityContext, Probe, SeccompProfile, SecretVolumeSource,
+    SecurityContext, ServiceAccount, Volume, VolumeMount,
+};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use super::owned;
+use crate::reconcile::names::Component;
+use crate::reconcile::validate::Stack;
+
+/// Tells the kubelet to keep the end of the log of a container that failed
+/// without a message of its own; the stack's status shows it.
+pub(super) const FALLBACK_TO_LOGS: &str = "FallbackToLogsOnError";
+
+/// Who a pod's processes are.
+pub(super) fn security(user: i64) -> PodSecurityContext {
+    PodSecurityContext {
+        run_as_non_root: Some(true),
+        run_as_user: Some(user),
+        run_as_group: Some(user),
+        fs_group: Some(user),
+        // Large volumes would otherwise be walked through at every start.
+        fs_group_change_policy: Some("OnRootMismatch".to_owned()),
+        seccomp_profile: Some(SeccompProfile {
+            type_: "RuntimeDefault".to_owned(),
+            ..SeccompProfile::default()
+        }),
+        ..PodSecurityContext::default()
+    }
+}
+
+/// What a container may do: nothing.
+pub(super) fn confined() -> SecurityContext {
+    SecurityContext {
+        allow_privilege_escalation: Some(false),
+        read_only_root_filesystem: Some(true),
+        capabilities: Some(Capabilities {
+            drop: Some(vec!["ALL".to_owned()]),
+            ..Capabilities::default()
+        }),
+        ..SecurityContext::default()
+    }
+}
+
+/// A component's ServiceAccount. No pod of a stack talks to the API server.
+pub(super) fn service_account(stack: &Stack, component: Component, name: String) -> ServiceAccount {
+    ServiceAccount {
+        metadata: owned(stack, component, name),
+        automount_service_account_token: Some(false),
+        ..ServiceAccount::default()
+    }
+}
+
+pub(super) fn env(name: &str, value: impl Into<String>) -> EnvVar {
+    EnvVar {
+        name: name.to_owned(),
+        value: Some(value.into()),
+        ..EnvVar::default()
+    }
+}
+
+pub(super) fn port(name: &str, number: i32) -> ContainerPort {
+    ContainerPort {
+        name: Some(name.to_owned()),
+        container_port: number,
+        protocol: Some("TCP".to_owned()),
+        ..ContainerPort::default()
+    }
+}
+
+pub(super) fn mount(volume: &str, path: &str) -> VolumeMount {
+    VolumeMount {
+        name: volume.to_owned(),
+        mount_path: path.to_owned(),
+        ..VolumeMount::default()
+    }
+}
+
+pub(super) fn read_only(volume: &str, path: &str) -> VolumeMount {
+    VolumeMount {
+        read_only: Some(true),
+        ..mount(volume, path)
+    }
+}
+
+/// Some keys of a Secret as files that only the pod's own group may read.
+pub(super) fn secret_volume(name: &str, secret: String, keys: &[&str]) -> Volume {
+    let items = keys.iter().map(|key| KeyToPath {
+        key: (*key).to_owned(),
+        path: (*key).to_owned(),
+        ..KeyToPath::default()
+    });
+    Volume {
+        name: name.to_owned(),
+        secret: Some(SecretVolumeSource {
+            secret_name: Some(secret),
+            items: Some(items.collect()),
+            default_mode: Some(0o440),
+            ..SecretVolumeSource::default()
+        }),
+        ..Volume::default()
+    }
+}
+
+/// A ConfigMap's keys as files.
+pub(super) fn config_volume(name: &str, config_map: String) -> Volume {
+    Volume {
+        name: name.to_owned(),
+        config_map: Some(ConfigMapVolumeSource {
+            name: config_map,
+            default_mode: Some(0o444),
+            ..ConfigMapVolumeSource::default()
+        }),
+        ..Volume::default()
+    }
+}
+
+/// A place to write that goes with the pod.
+pub(super) fn scratch_volume(name: &str) -> Volume {
+    Volume {
+        name: name.to_owned(),
+        empty_dir: Some(EmptyDirVolumeSource::default()),
+        ..Volume::default()
+    }
+}
+
+/// How often a probe asks and how patient it is.
+#[derive(Clone, Copy)]
+pub(super) struct Pace {
+    /// Seconds between questions.
+    pub(super) period: i32,
+    /// Seconds to wait for an answer.
+    pub(super) timeout: i32,
+    /// Failures in a row that count.
+    pub(super) failures: i32,
+}
+
+impl Pace {
+    fn probe(self) -> Probe {
+        Probe {
+            period_seconds: Some(self.period),
+            timeout_seconds: Some(self.timeout),
+            failure_threshold: Some(self.failures),
+            success_threshold: Some(1),
+            ..Probe::default()
+        }
+    }
+
+    /// Asks over HTTP.
+    pub(super) fn http(self, path: &str, port: &str) -> Probe {
+        Probe {
+            http_get: Some(HTTPGetAction {
+                path: Some(path.to_owned()),
+                port: IntOrString::String(port.to_owned()),
+                scheme: Some("HTTP".to_owned()),
+                ..HTTPGetAction::default()
+            }),
+            ..self.probe()
+        }
+    }
+
+    /// Asks by running a program in the container.
+    pub(super) fn exec(self, command: &[&str]) -> Probe {
+        Probe {
+            exec: Some(ExecAction {
+                command: Some(command.iter().map(|&word| word.to_owned()).collect()),
+            }),
+            ..self.probe()
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! What can go wrong on the way from a manifest to its children: a variant for
+//! each thing that an operator of a cluster would tell apart.
+
+use super::names::Component;
+use crate::client;
+
+/// Why a stack could not be reconciled.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// `spec.version` is none that this operator can run.
+    #[error(
+        "spec.version {version} is not known to this operator, which knows {known}: choose one of these, or upgrade the operator first; the stack is left as it is"
+    )]
+    UnsupportedVersion {
+        /// What the manifest says.
+        version: String,
+        /// What it may say.
+        known: String,
+    },
+
+    /// The manifest says something that cannot be, and the API server let it
+    /// through: the definition in the cluster is not this operator's.
+    #[error(
+        "{field}: {problem}; the AuthStack definition in this cluster is another version's: apply the one that belongs to this operator"
+    )]
+    InvalidSpec {
+        /// Where.
+        field: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+
+    /// The database's files exist and its passwords do not.
+    #[error(
+        "Secret {secret} is gone while the data volume {claim} exists: new passwords would not open it. Restore the Secret from a backup, or, if the data may be lost, delete the PersistentVolumeClaim {claim}; the database is left as it is"
+    )]
+    CredentialsMissing {
+        /// The Secret that was looked for.
+        secret: String,
+        /// The claim that exists.
+        claim: String,
+    },
+
+    /// The credentials Secret lacks something that only a human can have taken.
+    #[error(
+        "Secret {secret} has no usable key {key}: restore it from a backup; the pods are left as they are"
+    )]
+    CredentialsInvalid {
+        /// The Secret.
+        secret: String,
+        /// The missing or empty key.
+        key: &'static str,
+    },
+
+    /// The retained volume was written by another major version.
+    #[error(
+        "the data volume {claim} was written by PostgreSQL {found} and spec.postgres.managed.major is {wanted}: set it to {found}, or delete the PersistentVolumeClaim if its data may be lost"
+    )]
+    MajorMismatch {
+        /// The claim.
+        claim: String,
+        /// What its label says.
+        found: String,
+        /// What the manifest says.
+        wanted: i32,
+    },
+
+    /// An object with a child's name belongs to somebody else.
+    #[error(
+        "{kind} {name} exists already and does not belong to this AuthStack: rename or delete it, or give the AuthStack another name; it is left as it is"
+    )]
+    NameTaken {
+        /// The part of the stack that needs the name.
+        component: Component,
+        /// Kind of the object.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+    },
+
+    /// An object with a child's name is on its way out.
+    #[error("{kind} {name} is still being deleted; its successor is made when it is gone")]
+    StillDeleting {
+        /// Kind of the object.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+    },
+
+    /// A request failed.
+    #[error("{action}: {source}")]
+    Api {
+        /// What was being done, with the object's kind and name.
+        action: String,
+        /// What the client or the API server said.
+        source: kube::Error,
+    },
+}
+
+/// Wraps a client's error with what was being done.
+pub(super) fn api(action: impl Into<String>) -> impl FnOnce(kube::Error) -> Error {
+    let action = action.into();
+    move |source| Error::Api { action, source }
+}
+
+impl Error {
+    /// The reason that conditions, events and metrics carry.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::UnsupportedVersion { .. } => "UnsupportedVersion",
+            Self::InvalidSpec { .. } => "InvalidSpec",
+            Self::CredentialsMissing { .. } => "CredentialsMissing",
+            Self::CredentialsInvalid { .. } => "CredentialsInvalid",
+            Self::MajorMismatch { .. } => "MajorMismatch",
+            Self::NameTaken { .. } => "NameTaken",
+            Self::StillDeleting { .. } => "StillDeleting",
+            Self::Api { source, .. } => match source {
+                kube::Error::Api(status) if status.code == 403 => "Forbidden",
+                kube::Error::Api(status) if status.code == 422 => "Invalid",
+                _ => "ApiError",
+            },
+        }
+    }
+
+    /// Whether waiting and trying again can mend it. What cannot be mended that
+    /// way needs a human, and the change that the human makes is a new trigger.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::UnsupportedVersion { .. }
+            | Self::InvalidSpec { .. }
+            | Self::CredentialsMissing { .. }
+            | Self::CredentialsInvalid { .. }
+            | Self::MajorMismatch { .. }
+            | Self::NameTaken { .. } => false,
+            Self::StillDeleting { .. } => true,
+            Self::Api { source, .. } => !is_refusal(source),
+        }
+    }
+
+    /// Whether this is no failure of the stack: another replica leads, or
+    /// somebody was faster.
+    #[must_use]
+    pub fn is_benign(&self) -> bool {
+        match self {
+            Self::StillDeleting { .. } => true,
+            Self::Api { source, .. } => {
+                client::is_not_leading(source)
+                    || matches!(source, kube::Error::Api(status) if status.code == 409)
+            }
+            _ => false,
+        }
+    }
+
+    /// The part of the stack that it concerns, if it is one part's matter.
+    #[must_use]
+    pub fn component(&self) -> Option<Component> {
+        match self {
+            Self::CredentialsMissing { .. } | Self::CredentialsInvalid { .. } => {
+                Some(Component::Credentials)
+            }
+            Self::MajorMismatch { .. } => Some(Component::Postgres),
+            Self::NameTaken { component, .. } => Some(*component),
+            Self::UnsupportedVersion { .. }
+            | Self::InvalidSpec { .. }
+            | Self::StillDeleting { .. }
+            | Self::Api { .. } => None,
+        }
+    }
+}
+
+/// The API server understood and said no: quota, policy, permission, schema.
+pub(super) fn is_refusal(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if matches!(status.code, 400 | 403 | 422))
+}

@@ -1,0 +1,128 @@
+//! Every name, port and path that two places must agree on, once.
+
+/// Port on which nginx's Service listens.
+pub const HTTP_PORT: i32 = 80;
+/// Port on which nginx itself listens; unprivileged users cannot have 80.
+pub const NGINX_PORT: i32 = 8080;
+/// Port on which nginx answers probes, apart from clients' traffic.
+pub const NGINX_HEALTH_PORT: i32 = 8081;
+/// Port on which the API serves clients.
+pub const API_PORT: i32 = 8001;
+/// Port on which the API serves probes and metrics.
+pub const API_METRICS_PORT: i32 = 9090;
+/// Port on which PostgreSQL listens.
+pub const POSTGRES_PORT: i32 = 5432;
+
+/// The database inside a managed PostgreSQL.
+pub const DATABASE: &str = "authstack";
+/// The role that owns the schema and runs migrations.
+pub const OWNER_ROLE: &str = "authstack_owner";
+/// The role that the API connects as: it reads and writes rows, nothing else.
+pub const RUNTIME_ROLE: &str = "authstack_runtime";
+
+/// Annotation on a pod template: what its pods read at start, as a digest. A
+/// change rolls the pods.
+pub const CONFIG_CHECKSUM: &str = "auth.dataviv.com/config-checksum";
+/// Label on a data volume's claim: the major version of PostgreSQL that wrote it.
+pub const POSTGRES_MAJOR: &str = "auth.dataviv.com/postgres-major";
+
+/// Keys of the credentials Secret.
+pub mod credential {
+    /// Password of the database's superuser, which only first boot uses.
+    pub const SUPERUSER_PASSWORD: &str = "superuser-password";
+    /// Password of the role that runs migrations.
+    pub const OWNER_PASSWORD: &str = "owner-password";
+    /// Password of the role that the API connects as.
+    pub const RUNTIME_PASSWORD: &str = "runtime-password";
+    /// The key that signs tokens.
+    pub const SECRET_KEY: &str = "secret-key";
+}
+
+/// The parts of a stack, as the `app.kubernetes.io/component` label has them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Component {
+    /// Generated passwords and keys.
+    Credentials,
+    /// The database.
+    Postgres,
+    /// The auth API.
+    Api,
+    /// The reverse proxy.
+    Nginx,
+    /// The way in.
+    Ingress,
+}
+
+impl Component {
+    /// The label's value.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Credentials => "credentials",
+            Self::Postgres => "postgres",
+            Self::Api => "api",
+            Self::Nginx => "nginx",
+            Self::Ingress => "ingress",
+        }
+    }
+}
+
+/// The names of a stack's objects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Names {
+    /// The stack's own name.
+    pub stack: String,
+    /// The namespace of the stack and of all that it consists of.
+    pub namespace: String,
+}
+
+impl Names {
+    /// The Secret with what the operator generated.
+    #[must_use]
+    pub fn credentials(&self) -> String {
+        format!("{}-credentials", self.stack)
+    }
+
+    /// What belongs to the database: StatefulSet, Service, ConfigMap.
+    #[must_use]
+    pub fn postgres(&self) -> String {
+        format!("{}-postgres", self.stack)
+    }
+
+    /// The Service that governs the StatefulSet's pod names.
+    #[must_use]
+    pub fn postgres_headless(&self) -> String {
+        format!("{}-postgres-headless", self.stack)
+    }
+
+    /// The claim of the data volume, as the StatefulSet controller names it.
+    #[must_use]
+    pub fn data_claim(&self) -> String {
+        format!("data-{}-0", self.postgres())
+    }
+
+    /// What belongs to the API: Deployment, Service.
+    #[must_use]
+    pub fn api(&self) -> String {
+        format!("{}-api", self.stack)
+    }
+
+    /// What belongs to nginx: Deployment, Service, ConfigMap.
+    #[must_use]
+    pub fn nginx(&self) -> String {
+        format!("{}-nginx", self.stack)
+    }
+
+    /// The Ingress.
+    #[must_use]
+    pub fn ingress(&self) -> String {
+        self.stack.clone()
+    }
+
+    /// The DNS name of a Service of the stack. Without the cluster's domain,
+    /// which differs between clusters; the pods' search list adds it.
+    #[must_use]
+    pub fn host(&self, service: &str) -> String {
+        format!("{service}.{}.svc", self.namespace)
+    }
+}

@@ -1,0 +1,147 @@
+//! What would be applied for a manifest, without a cluster.
+
+use std::fmt::Write as _;
+
+use authstack_crds::AuthStack;
+use serde::Deserialize as _;
+use serde::Serialize;
+
+use super::children::Child;
+use super::dereference::Inputs;
+use super::desired::{self, Api, Desired, Nginx, Postgres, Prepared};
+use super::error;
+use super::validate;
+use crate::args::Images;
+
+/// Why a manifest cannot be rendered.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It is no YAML, or no AuthStack.
+    #[error("document {document}: {problem}")]
+    Manifest {
+        /// Which document of the file, from 1.
+        document: usize,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// It is an AuthStack that cannot be.
+    #[error("{0}")]
+    Stack(#[from] error::Error),
+    /// An object could not be written as YAML.
+    #[error("writing YAML: {0}")]
+    Yaml(#[from] serde_yaml::Error),
+}
+
+/// The children of every AuthStack in a file, as YAML documents in the order in
+/// which they would be applied. Secrets show placeholders; owner references
+/// show a placeholder for the uid that only a cluster gives.
+///
+/// # Errors
+/// When the file holds anything but AuthStacks that this operator can run.
+pub fn render(yaml: &str, images: &Images) -> Result<String, Error> {
+    let mut out = String::new();
+    for (index, document) in serde_yaml::Deserializer::from_str(yaml).enumerate() {
+        let problem = |problem: String| Error::Manifest {
+            document: index + 1,
+            problem,
+        };
+        let value =
+            serde_yaml::Value::deserialize(document).map_err(|error| problem(error.to_string()))?;
+        if value.is_null() {
+            continue;
+        }
+        let mut stack = parse(value).map_err(problem)?;
+        stack.metadata.uid = Some("<uid of the AuthStack>".to_owned());
+        let inputs = Inputs::placeholders();
+        let stack = validate::validate(&stack, &inputs, images)?;
+        print(&mut out, desired::build(&stack, &inputs.credentials))?;
+    }
+    if out.is_empty() {
+        return Err(Error::Manifest {
+            document: 1,
+            problem: "the file holds no AuthStack".to_owned(),
+        });
+    }
+    Ok(out)
+}
+
+fn parse(value: serde_yaml::Value) -> Result<AuthStack, String> {
+    use kube::Resource as _;
+    let is = |field: &str, wanted: &str| match value.get(field).and_then(|is| is.as_str()) {
+        Some(is) if is == wanted => Ok(()),
+        Some(is) => Err(format!(
+            "{field} is {is}, and only {wanted} can be rendered"
+        )),
+        None => Err(format!("{field} is missing: it must be {wanted}")),
+    };
+    is("apiVersion", &AuthStack::api_version(&()))?;
+    is("kind", &AuthStack::kind(&()))?;
+    let mut unknown = Vec::new();
+    let stack: AuthStack = serde_ignored::deserialize(value, |path| unknown.push(path.to_string()))
+        .map_err(|error| error.to_string())?;
+    if unknown.is_empty() {
+        Ok(stack)
+    } else {
+        Err(format!("unknown field {}", unknown.join(", ")))
+    }
+}
+
+fn print(out: &mut String, desired: Desired<Prepared>) -> Result<(), Error> {
+    let Desired {
+        credentials,
+        postgres,
+        api,
+        nginx,
+        ingress,
+    } = desired;
+    let mut secret = credentials;
+    // Readable placeholders instead of base64 of them.
+    let placeholders = secret.data.take().unwrap_or_default().into_iter();
+    secret.string_data = Some(
+        placeholders
+            .map(|(key, value)| (key, String::from_utf8_lossy(&value.0).into_owned()))
+            .collect(),
+    );
+    document(out, &secret)?;
+    if let Some(postgres) = postgres {
+        let Postgres {
+            service_account,
+            config_map,
+            service,
+            headless_service,
+            stateful_set,
+        } = postgres;
+        document(out, &service_account)?;
+        document(out, &config_map)?;
+        document(out, &service)?;
+        document(out, &headless_service)?;
+        document(out, &stateful_set)?;
+    }
+    let Api {
+        service_account,
+        service,
+        deployment,
+    } = api;
+    document(out, &service_account)?;
+    document(out, &service)?;
+    document(out, &deployment)?;
+    let Nginx {
+        service_account,
+        config_map,
+        service,
+        deployment,
+    } = nginx;
+    document(out, &service_account)?;
+    document(out, &config_map)?;
+    document(out, &service)?;
+    document(out, &deployment)?;
+    if let Some(ingress) = ingress {
+        document(out, &ingress)?;
+    }
+    Ok(())
+}
+
+fn document<K: Child + Serialize>(out: &mut String, object: &K) -> Result<(), Error> {
+    let _ = write!(out, "---\n{}", serde_yaml::to_string(object)?);
+    Ok(())
+}

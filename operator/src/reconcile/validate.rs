@@ -1,0 +1,337 @@
+//! From what the manifest says and what it refers to, to the one struct that
+//! builders get: typed, defaulted, with every image and URL decided.
+
+use k8s_openapi::api::core::v1::ResourceRequirements;
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+
+use authstack_crds::{
+    ApiSpec, AuthStack, DeletionPolicy, IngressSpec, LogLevel, ManagedPostgresSpec, NginxSpec,
+    PostgresSpec, Registration, Resources, SecretKeyRef,
+};
+
+use super::dereference::Inputs;
+use super::error::Error;
+use super::labels::Map;
+use super::names::Names;
+use super::versions::{self, Pinned};
+use crate::args::Images;
+
+/// A stack as it is to be.
+#[derive(Clone, Debug)]
+pub struct Stack {
+    /// The names of its objects.
+    pub names: Names,
+    /// The AuthStack's uid, which owner references carry.
+    pub uid: String,
+    /// The version in force.
+    pub version: String,
+    /// What becomes of the data when the stack is deleted.
+    pub deletion_policy: DeletionPolicy,
+    /// Where clients reach it, without a trailing slash. From the manifest
+    /// alone: an address that may change must not end up in tokens.
+    pub public_url: String,
+    /// The API's pods.
+    pub api: Api,
+    /// What goes into tokens.
+    pub tokens: Tokens,
+    /// Who may register.
+    pub registration: Registration,
+    /// The fewest characters of a new password.
+    pub password_min_length: i32,
+    /// The database.
+    pub database: Database,
+    /// nginx's pods.
+    pub nginx: Nginx,
+    /// The Ingress, if there is one.
+    pub ingress: Option<Ingress>,
+    /// Digest of the secrets that the API's pods read at start.
+    pub secrets_checksum: String,
+}
+
+/// The API's pods.
+#[derive(Clone, Debug)]
+pub struct Api {
+    /// How many.
+    pub replicas: i32,
+    /// Their image.
+    pub image: String,
+    /// Their resources.
+    pub resources: ResourceRequirements,
+    /// How much they log.
+    pub log_level: LogLevel,
+}
+
+/// What goes into tokens.
+#[derive(Clone, Debug)]
+pub struct Tokens {
+    /// How long access tokens are valid.
+    pub access_ttl: String,
+    /// How long sessions last.
+    pub refresh_ttl: String,
+    /// The `iss` claim.
+    pub issuer: String,
+    /// The `aud` claim.
+    pub audience: String,
+}
+
+/// The database.
+#[derive(Clone, Debug)]
+pub enum Database {
+    /// The operator runs it.
+    Managed(Postgres),
+    /// Somebody else does.
+    External {
+        /// Where the API's URL stands.
+        url: SecretKeyRef,
+        /// Where the URL for migrations stands.
+        owner_url: SecretKeyRef,
+        /// The role that the API connects as, where migrations must grant it
+        /// something because they run as another.
+        runtime_role: Option<String>,
+    },
+}
+
+/// A database that the operator runs.
+#[derive(Clone, Debug)]
+pub struct Postgres {
+    /// Major version.
+    pub major: i32,
+    /// Its image.
+    pub image: String,
+    /// Its resources.
+    pub resources: ResourceRequirements,
+    /// How large the data volume is.
+    pub storage_size: Quantity,
+    /// What makes the volume; the cluster's default if not set.
+    pub storage_class: Option<String>,
+}
+
+/// nginx's pods.
+#[derive(Clone, Debug)]
+pub struct Nginx {
+    /// How many.
+    pub replicas: i32,
+    /// Their image.
+    pub image: String,
+    /// Their resources.
+    pub resources: ResourceRequirements,
+    /// Networks whose forwarded headers are believed.
+    pub trusted_proxies: Vec<String>,
+}
+
+/// The Ingress.
+#[derive(Clone, Debug)]
+pub struct Ingress {
+    /// Its class; the cluster's default if not set.
+    pub class: Option<String>,
+    /// Its host; any if not set.
+    pub host: Option<String>,
+    /// What its controller is told.
+    pub annotations: Map,
+    /// The Secret with certificate and key.
+    pub tls_secret: Option<String>,
+}
+
+/// Decides everything that builders need.
+///
+/// # Errors
+/// When the manifest cannot be a stack: an unknown version, or something that
+/// the schema would have refused if it were this operator's.
+pub fn validate(stack: &AuthStack, inputs: &Inputs, images: &Images) -> Result<Stack, Error> {
+    let names = names(stack)?;
+    let spec = &stack.spec;
+    let pinned = pinned(&spec.version)?;
+    let public_url = public_url(&names, &spec.ingress);
+    Ok(Stack {
+        uid: stack.metadata.uid.clone().unwrap_or_default(),
+        version: spec.version.clone(),
+        deletion_policy: spec.deletion_policy,
+        api: api(&spec.api, pinned, images)?,
+        tokens: Tokens {
+            access_ttl: spec.tokens.access_ttl.clone(),
+            refresh_ttl: spec.tokens.refresh_ttl.clone(),
+            issuer: spec
+                .tokens
+                .issuer
+                .clone()
+                .unwrap_or_else(|| public_url.clone()),
+            audience: spec.tokens.audience.clone(),
+        },
+        registration: spec.registration,
+        password_min_length: spec.passwords.min_length,
+        database: database(&spec.postgres, &names, inputs, pinned, images)?,
+        nginx: nginx(&spec.nginx, pinned, images)?,
+        ingress: ingress(&spec.ingress),
+        secrets_checksum: inputs.checksum(),
+        public_url,
+        names,
+    })
+}
+
+/// The stack's names, which exist even where the rest makes no sense.
+///
+/// # Errors
+/// When the object has no name that children's names could be made from.
+pub fn names(stack: &AuthStack) -> Result<Names, Error> {
+    let field = |field| {
+        move |problem: &str| Error::InvalidSpec {
+            field,
+            problem: problem.to_owned(),
+        }
+    };
+    let name = stack.metadata.name.as_deref().unwrap_or_default();
+    let first = name.starts_with(|c: char| c.is_ascii_lowercase());
+    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if !first || name.len() > 40 || !name.chars().all(inner) || name.ends_with('-') {
+        return Err(field("metadata.name")(
+            "must have 1 to 40 lower-case letters, digits and '-', and start with a letter",
+        ));
+    }
+    Ok(Names {
+        stack: name.to_owned(),
+        namespace: stack
+            .metadata
+            .namespace
+            .clone()
+            .unwrap_or_else(|| "default".to_owned()),
+    })
+}
+
+fn pinned(version: &str) -> Result<&'static Pinned, Error> {
+    versions::pinned(version).ok_or_else(|| Error::UnsupportedVersion {
+        version: version.to_owned(),
+        known: versions::known(),
+    })
+}
+
+/// Where clients reach the stack, from the manifest alone.
+fn public_url(names: &Names, ingress: &IngressSpec) -> String {
+    match &ingress.host {
+        Some(host) if ingress.enabled && ingress.tls.is_some() => format!("https://{host}"),
+        Some(host) if ingress.enabled => format!("http://{host}"),
+        _ => format!("http://{}", names.host(&names.nginx())),
+    }
+}
+
+/// The manifest's image, else the operator's, else the version's.
+fn choose(spec: Option<&String>, operator: Option<&String>, pinned: &str) -> String {
+    spec.or(operator)
+        .map_or_else(|| pinned.to_owned(), Clone::clone)
+}
+
+fn positive(field: &'static str, count: i32) -> Result<i32, Error> {
+    if count < 1 {
+        let problem = format!("is {count} and must be at least 1");
+        return Err(Error::InvalidSpec { field, problem });
+    }
+    Ok(count)
+}
+
+fn resources(resources: &Resources) -> ResourceRequirements {
+    ResourceRequirements {
+        requests: Some(resources.requests.clone()),
+        limits: Some(resources.limits.clone()),
+        ..ResourceRequirements::default()
+    }
+}
+
+fn api(spec: &ApiSpec, pinned: &Pinned, images: &Images) -> Result<Api, Error> {
+    Ok(Api {
+        replicas: positive("spec.api.replicas", spec.replicas)?,
+        image: choose(spec.image.as_ref(), images.api.as_ref(), pinned.api),
+        resources: resources(&spec.resources),
+        log_level: spec.log_level,
+    })
+}
+
+fn nginx(spec: &NginxSpec, pinned: &Pinned, images: &Images) -> Result<Nginx, Error> {
+    // These go into a configuration file: nothing but a network may get there.
+    let is_network = |text: &String| {
+        let inner = |c: char| c.is_ascii_hexdigit() || matches!(c, '.' | ':' | '/');
+        !text.is_empty() && text.chars().all(inner)
+    };
+    if let Some(other) = spec.trusted_proxies.iter().find(|text| !is_network(text)) {
+        return Err(Error::InvalidSpec {
+            field: "spec.nginx.trustedProxies",
+            problem: format!("{other:?} is not a network in CIDR notation"),
+        });
+    }
+    Ok(Nginx {
+        replicas: positive("spec.nginx.replicas", spec.replicas)?,
+        image: choose(spec.image.as_ref(), images.nginx.as_ref(), pinned.nginx),
+        resources: resources(&spec.resources),
+        trusted_proxies: spec.trusted_proxies.clone(),
+    })
+}
+
+fn database(
+    spec: &PostgresSpec,
+    names: &Names,
+    inputs: &Inputs,
+    pinned: &Pinned,
+    images: &Images,
+) -> Result<Database, Error> {
+    match (&spec.managed, &spec.external) {
+        (Some(managed), None) => Ok(Database::Managed(postgres(
+            managed, names, inputs, pinned, images,
+        )?)),
+        (None, Some(external)) => Ok(Database::External {
+            url: external.url_secret_ref.clone(),
+            owner_url: external
+                .owner_url_secret_ref
+                .as_ref()
+                .unwrap_or(&external.url_secret_ref)
+                .clone(),
+            runtime_role: inputs
+                .external
+                .as_ref()
+                .filter(|_| external.owner_url_secret_ref.is_some())
+                .and_then(|external| external.runtime_role.clone()),
+        }),
+        (Some(_), Some(_)) | (None, None) => Err(Error::InvalidSpec {
+            field: "spec.postgres",
+            problem: "takes exactly one of managed and external".to_owned(),
+        }),
+    }
+}
+
+fn postgres(
+    spec: &ManagedPostgresSpec,
+    names: &Names,
+    inputs: &Inputs,
+    pinned: &Pinned,
+    images: &Images,
+) -> Result<Postgres, Error> {
+    let Some(image) = pinned.postgres(spec.major) else {
+        return Err(Error::InvalidSpec {
+            field: "spec.postgres.managed.major",
+            problem: format!("is {}, for which this version has no image", spec.major),
+        });
+    };
+    match &inputs.volume_major {
+        Some(found) if *found != spec.major.to_string() => {
+            return Err(Error::MajorMismatch {
+                claim: names.data_claim(),
+                found: found.clone(),
+                wanted: spec.major,
+            });
+        }
+        _ => {}
+    }
+    Ok(Postgres {
+        major: spec.major,
+        image: choose(spec.image.as_ref(), images.postgres.as_ref(), image),
+        resources: resources(&spec.resources),
+        storage_size: spec.storage.size.clone(),
+        storage_class: spec.storage.storage_class_name.clone(),
+    })
+}
+
+fn ingress(spec: &IngressSpec) -> Option<Ingress> {
+    spec.enabled.then(|| Ingress {
+        class: spec.class_name.clone(),
+        host: spec.host.clone(),
+        annotations: spec.annotations.clone(),
+        tls_secret: spec.tls.as_ref().map(|tls| tls.secret_name.clone()),
+    })
+}

@@ -1,0 +1,228 @@
+//! The watches of what stacks consist of. All but the stacks themselves are
+//! filtered by the operator's own label on the server's side, so that foreign
+//! objects are neither sent nor kept.
+
+use std::pin::Pin;
+
+use futures::stream::{FuturesUnordered, Stream, StreamExt as _};
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
+use k8s_openapi::api::core::v1::{
+    ConfigMap, Event as CoreEvent, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount,
+};
+use k8s_openapi::api::networking::v1::Ingress;
+use k8s_openapi::serde::de::DeserializeOwned;
+use kube::Client;
+use kube::api::{Api, PartialObjectMeta};
+use kube::runtime::WatchStreamExt as _;
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::{Resource, ResourceExt as _};
+use tokio::sync::{mpsc, watch};
+
+use crate::client::WATCH_SECONDS;
+use crate::reconcile::children::{Child, Children, Live, StackKey, State};
+use crate::reconcile::labels::{INSTANCE, managed_selector};
+
+type Task<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+type Triggers = mpsc::UnboundedSender<StackKey>;
+
+/// Watches everything that stacks consist of: keeps `children` true and sends
+/// each stack that something happened to.
+///
+/// Two futures come back: one that completes when all children have been listed
+/// once, and one that must be polled for anything to happen and never ends.
+pub fn children<'a>(
+    client: Client,
+    namespace: Option<&'a str>,
+    children: &'a Children,
+    triggers: &'a Triggers,
+) -> (
+    impl Future<Output = ()> + use<>,
+    impl Future<Output = ()> + use<'a>,
+) {
+    let (listed, mut count) = watch::channel(0_usize);
+    let scope = Scope {
+        client,
+        namespace,
+        children,
+        triggers,
+        listed,
+    };
+    let tasks: Vec<Task<'a>> = vec![
+        // Of these only the existence and the version matter.
+        scope.child_metadata::<Secret>(),
+        scope.child_metadata::<ConfigMap>(),
+        scope.child_metadata::<Service>(),
+        scope.child_metadata::<ServiceAccount>(),
+        // Of these the status does.
+        scope.child::<StatefulSet>(),
+        scope.child::<Deployment>(),
+        scope.child::<Ingress>(),
+    ];
+    let kinds = tasks.len();
+    let mut all: FuturesUnordered<Task<'a>> = tasks.into_iter().collect();
+    all.push(scope.trigger::<Pod>());
+    all.push(scope.trigger::<PersistentVolumeClaim>());
+    // What is reported about a claim or a StatefulSet does not touch either.
+    all.push(scope.reports("PersistentVolumeClaim", |name| {
+        name.strip_prefix("data-")?.strip_suffix("-postgres-0")
+    }));
+    all.push(scope.reports("StatefulSet", |name| name.strip_suffix("-postgres")));
+    let ready = async move {
+        // The sender lives as long as the watches; without them nobody waits.
+        let _ = count.wait_for(|listed| *listed >= kinds).await;
+    };
+    (ready, async move { while all.next().await.is_some() {} })
+}
+
+struct Scope<'a> {
+    client: Client,
+    namespace: Option<&'a str>,
+    children: &'a Children,
+    triggers: &'a Triggers,
+    listed: watch::Sender<usize>,
+}
+
+impl<'a> Scope<'a> {
+    fn api<K>(&self) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        match self.namespace {
+            Some(namespace) => Api::namespaced(self.client.clone(), namespace),
+            None => Api::all(self.client.clone()),
+        }
+    }
+
+    fn child<K: Child>(&self) -> Task<'a> {
+        let events = watcher(self.api::<K>(), labelled());
+        self.follow::<K, K, _>(events, Live::of)
+    }
+
+    fn child_metadata<K: Child>(&self) -> Task<'a> {
+        let events = watcher(self.api::<PartialObjectMeta<K>>(), labelled());
+        let live = |object: &PartialObjectMeta<K>| Live::new(&object.metadata, State::Plain);
+        self.follow::<K, _, _>(events, live)
+    }
+
+    /// Keeps `children` true to a stream of one kind.
+    fn follow<K, O, S>(&self, events: S, live: fn(&O) -> Live) -> Task<'a>
+    where
+        K: Child,
+        O: Resource<DynamicType = ()> + Send + 'static,
+        S: Stream<Item = Result<Event<O>, watcher::Error>> + Send + 'a,
+    {
+        let (children, triggers, namespace) = (self.children, self.triggers, self.namespace);
+        let listed = self.listed.clone();
+        Box::pin(async move {
+            let mut events = std::pin::pin!(events.default_backoff());
+            let mut seen: Vec<(StackKey, String)> = Vec::new();
+            let mut first = true;
+            while let Some(event) = events.next().await {
+                match event {
+                    Ok(Event::Init) => seen.clear(),
+                    Ok(Event::InitApply(object)) => {
+                        if let Some(stack) = stack_of(&object) {
+                            let name = object.name_any();
+                            children.put(&stack, (K::KIND, name.clone()), live(&object));
+                            seen.push((stack, name));
+                        }
+                    }
+                    Ok(Event::InitDone) => {
+                        children.retain(K::KIND, namespace, &seen);
+                        if std::mem::take(&mut first) {
+                            listed.send_modify(|count| *count += 1);
+                        }
+                        // What happened while there was no watch is not known.
+                        for (stack, _) in seen.drain(..) {
+                            let _ = triggers.send(stack);
+                        }
+                    }
+                    Ok(Event::Apply(object)) => {
+                        if let Some(stack) = stack_of(&object) {
+                            children.put(&stack, (K::KIND, object.name_any()), live(&object));
+                            let _ = triggers.send(stack);
+                        }
+                    }
+                    Ok(Event::Delete(object)) => {
+                        if let Some(stack) = stack_of(&object) {
+                            let version = object.resource_version().unwrap_or_default();
+                            children.remove(&stack, (K::KIND, object.name_any()), version);
+                            let _ = triggers.send(stack);
+                        }
+                    }
+                    Err(error) => tracing::warn!(kind = K::KIND, %error, "a watch failed"),
+                }
+            }
+        })
+    }
+
+    /// Sends the stacks whose objects of one kind change; keeps nothing.
+    fn trigger<K>(&self) -> Task<'a>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + std::fmt::Debug
+            + DeserializeOwned
+            + Send
+            + 'static,
+    {
+        let events = watcher(self.api::<PartialObjectMeta<K>>(), labelled());
+        self.forward(events, stack_of)
+    }
+
+    /// Sends the stacks about whose objects of one kind something is reported.
+    fn reports(&self, kind: &'static str, stack: fn(&str) -> Option<&str>) -> Task<'a> {
+        let config = watcher::Config::default()
+            .fields(&format!("involvedObject.kind={kind}"))
+            .timeout(WATCH_SECONDS);
+        let events = watcher(self.api::<CoreEvent>(), config);
+        self.forward(events, move |event: &CoreEvent| {
+            Some(StackKey {
+                namespace: event.involved_object.namespace.clone()?,
+                name: stack(event.involved_object.name.as_deref()?)?.to_owned(),
+            })
+        })
+    }
+
+    fn forward<O, S>(
+        &self,
+        events: S,
+        stack: impl Fn(&O) -> Option<StackKey> + Send + 'a,
+    ) -> Task<'a>
+    where
+        O: Send + 'static,
+        S: Stream<Item = Result<Event<O>, watcher::Error>> + Send + 'a,
+    {
+        let triggers = self.triggers;
+        Box::pin(async move {
+            let mut events = std::pin::pin!(events.default_backoff());
+            while let Some(event) = events.next().await {
+                match event {
+                    Ok(Event::Apply(object) | Event::Delete(object)) => {
+                        if let Some(stack) = stack(&object) {
+                            let _ = triggers.send(stack);
+                        }
+                    }
+                    Ok(Event::Init | Event::InitApply(_) | Event::InitDone) => {}
+                    Err(error) => tracing::warn!(%error, "a watch failed"),
+                }
+            }
+        })
+    }
+}
+
+fn labelled() -> watcher::Config {
+    watcher::Config::default()
+        .labels(&managed_selector())
+        .timeout(WATCH_SECONDS)
+}
+
+/// The stack that an object belongs to, as its label says.
+fn stack_of<O: Resource>(object: &O) -> Option<StackKey> {
+    let meta = object.meta();
+    Some(StackKey {
+        namespace: meta.namespace.clone()?,
+        name: meta.labels.as_ref()?.get(INSTANCE)?.clone(),
+    })
+}
