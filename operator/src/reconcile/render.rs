@@ -65,7 +65,7 @@ pub fn render(yaml: &str, images: &Images) -> Result<String, Error> {
     Ok(out)
 }
 
-fn parse(value: serde_yaml::Value) -> Result<AuthStack, String> {
+fn parse(mut value: serde_yaml::Value) -> Result<AuthStack, String> {
     use kube::Resource as _;
     let is = |field: &str, wanted: &str| match value.get(field).and_then(|is| is.as_str()) {
         Some(is) if is == wanted => Ok(()),
@@ -76,6 +76,11 @@ fn parse(value: serde_yaml::Value) -> Result<AuthStack, String> {
     };
     is("apiVersion", &AuthStack::api_version(&()))?;
     is("kind", &AuthStack::kind(&()))?;
+    if let Some(fields) = value.as_mapping_mut() {
+        // Checked, and no field of the type: they would count as unknown.
+        fields.remove("apiVersion");
+        fields.remove("kind");
+    }
     let mut unknown = Vec::new();
     let stack: AuthStack = serde_ignored::deserialize(value, |path| unknown.push(path.to_string()))
         .map_err(|error| error.to_string())?;
