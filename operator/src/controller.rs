@@ -6,6 +6,7 @@ use std::future::ready;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures::FutureExt as _;
 use futures::stream::{self, StreamExt as _};
 use kube::Client;
 use kube::api::Api;
@@ -45,6 +46,8 @@ const FIRST_RETRY: Duration = Duration::from_millis(250);
 const LAST_RETRY: Duration = Duration::from_mins(2);
 /// A reconcile that takes longer is stuck.
 const STUCK: Duration = Duration::from_mins(5);
+/// A loop that does not turn for longer is stuck, reconciles or not.
+const LOOP_STUCK: Duration = Duration::from_mins(1);
 
 /// What a controller needs to know.
 #[derive(Clone, Debug)]
@@ -91,6 +94,7 @@ async fn control(
         instance: Some(settings.instance.clone()),
     };
     let (store, writer) = reflector::store::<Guarded>();
+    let listed_stacks = store.clone();
     let shared = Arc::new(Shared {
         context: Context {
             client: client.clone(),
@@ -136,6 +140,27 @@ async fn control(
     tokio::select! {
         () = controller => {}
         () = children => {}
+        () = stop_before_start(stop, &listed_stacks) => {}
+        () = beat(health) => {}
+    }
+}
+
+/// Completes when `stop` comes before the stacks have been listed. Nothing has
+/// begun then that should end, and the controller would wait for the list.
+async fn stop_before_start(stop: &CancellationToken, stacks: &Store<Guarded>) {
+    stop.cancelled().await;
+    if stacks.wait_until_ready().now_or_never().is_some() {
+        std::future::pending().await
+    }
+}
+
+/// Says that the loop turns. It shares the controller's task, so it stops when
+/// anything there blocks. Never completes.
+async fn beat(health: &Health) {
+    let heartbeat = health.liveness().watch("the controller's loop", LOOP_STUCK);
+    loop {
+        tokio::time::sleep(LOOP_STUCK / 10).await;
+        heartbeat.beat();
     }
 }
 

@@ -174,14 +174,15 @@ impl Elector {
             // Whoever changed the Lease, it is not ours any more.
             self.source.lose();
         }
-        self.announce(action);
-        match action {
-            Action::Wait(left) => Ok(left.min(self.config.retry_period)),
+        let pause = match action {
+            Action::Wait(left) => left.min(self.config.retry_period),
             Action::Create | Action::Acquire | Action::Renew => {
                 self.write().await?;
-                Ok(self.config.renew_period)
+                self.config.renew_period
             }
-        }
+        };
+        self.announce();
+        Ok(pause)
     }
 
     async fn read(&mut self) -> Result<(), Error> {
@@ -263,15 +264,11 @@ impl Elector {
         }
     }
 
-    /// Logs who leads, once per change.
-    fn announce(&mut self, action: Action) {
-        let holder = match action {
-            Action::Renew => Some(self.config.identity.as_str()),
-            Action::Wait(_) => self.observed.as_ref().and_then(Observed::holder),
-            Action::Create | Action::Acquire => None,
-        };
-        if self.announced.as_deref() != holder
-            && let Some(holder) = holder
+    /// Logs who holds the Lease, once per change.
+    fn announce(&mut self) {
+        let holder = self.observed.as_ref().and_then(Observed::holder);
+        if let Some(holder) = holder
+            && self.announced.as_deref() != Some(holder)
         {
             let me = holder == self.config.identity;
             tracing::info!(leader = holder, me, "the leader is known");

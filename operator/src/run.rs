@@ -15,7 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     args::RunArgs,
-    client, controller,
+    client,
+    controller::{self, Settings},
     health::{self, Health},
     leader::{self, Elector, Leadership},
     telemetry::{self, Metrics},
@@ -80,17 +81,22 @@ pub async fn run(args: RunArgs) -> Result<(), Error> {
     // not make a renewal late.
     let elector = Elector::new(
         client::unfenced(config.clone())?,
-        leader::Config::new(namespace, args.lease_name.clone(), identity),
+        leader::Config::new(namespace, args.lease_name, identity.clone()),
         health.clone(),
     );
     let leadership = elector.leadership();
     let client = client::fenced(config, leadership.clone())?;
+    let settings = Settings {
+        namespaces: args.watch_namespaces,
+        images: args.images,
+        instance: identity,
+    };
 
     let released = CancellationToken::new();
     let mut election = tokio::spawn(elector.run(released.clone().cancelled_owned()));
     let router = health::router(health.clone(), metrics.clone(), leadership.clone());
     let ended = tokio::select! {
-        () = lead(&args, client, &health, &leadership, &stop) => Ok(()),
+        ended = lead(client, settings, &health, &leadership, &stop) => ended,
         _ = &mut election => Err(Error::Ended("the election")),
         _ = health::serve(listener, router) => Err(Error::Ended("the health server")),
         () = metrics.upkeep() => Err(Error::Ended("the upkeep of metrics")),
@@ -118,13 +124,13 @@ async fn listen(port: u16) -> std::io::Result<TcpListener> {
 /// Controls whenever this replica leads, until `stop`; then what has begun may
 /// end, but not for ever.
 async fn lead(
-    args: &RunArgs,
     client: Client,
+    settings: Settings,
     health: &Health,
     leadership: &Leadership,
     stop: &CancellationToken,
-) {
-    loop {
+) -> Result<(), Error> {
+    while !stop.is_cancelled() {
         tokio::select! {
             biased;
             () = stop.cancelled() => break,
@@ -140,24 +146,16 @@ async fn lead(
             biased;
             // The fence refuses writes from here on; there is nothing to drain.
             () = lost => tracing::warn!("lost the leadership"),
-            () = control(args, client.clone(), health, stop) => {}
+            () = controller::run(client.clone(), settings.clone(), health, stop) => {
+                if !stop.is_cancelled() {
+                    return Err(Error::Ended("the controller"));
+                }
+            }
             () = drained => tracing::warn!("stopping in the middle of reconciles"),
-        }
-        if stop.is_cancelled() {
-            break;
         }
     }
     health.set_draining();
-}
-
-/// Controls until `stop`.
-async fn control(args: &RunArgs, client: Client, health: &Health, stop: &CancellationToken) {
-    let settings = controller::Settings {
-        namespaces: args.watch_namespaces.clone(),
-        images: args.images.clone(),
-        instance: identity(args.pod_name.as_deref()),
-    };
-    controller::run(client, settings, health, stop).await;
+    Ok(())
 }
 
 /// A token that SIGTERM and SIGINT cancel.

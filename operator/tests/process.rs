@@ -124,6 +124,26 @@ async fn a_leader_that_is_told_to_end_hands_over_and_exits_clean() {
     .await;
 }
 
+/// Whatever it is waiting for, it has nothing to finish.
+#[tokio::test]
+async fn a_leader_that_is_told_to_end_while_it_begins_ends_at_once() {
+    in_namespace("process", |config, namespace| async move {
+        define(&config).await;
+        for delay in [0, 20, 60, 200] {
+            let operator = Operator::start(&namespace, "a", &[]);
+            eventually("it leads", Duration::from_secs(20), async || {
+                operator.leads()
+            })
+            .await;
+            tokio::time::sleep(Duration::from_millis(delay)).await;
+            operator.signal("TERM");
+            let status = operator.exit(Duration::from_secs(3)).await;
+            assert_eq!(status.code(), Some(0), "after {delay} ms");
+        }
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_leader_that_was_frozen_wakes_up_without_its_office() {
     in_namespace("process", |config, namespace| async move {

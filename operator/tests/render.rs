@@ -1,0 +1,122 @@
+//! What is rendered, whole: a change of a manifest shows as a diff here.
+//!
+//! The manifests go through the same door as `authstack-operator render`. The
+//! stack is not called `authstack`, so that a label which names the product
+//! where it should name the stack is seen.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use authstack_operator::args::Images;
+use authstack_operator::reconcile::render::render;
+
+fn of_spec(spec: &str) -> String {
+    let manifest = format!(
+        "apiVersion: auth.dataviv.com/v1alpha1\nkind: AuthStack\nmetadata: {{name: shop, namespace: store}}\nspec: {spec}\n"
+    );
+    render(&manifest, &Images::default()).unwrap()
+}
+
+fn refusal(manifest: &str) -> String {
+    render(manifest, &Images::default()).unwrap_err().to_string()
+}
+
+#[test]
+fn the_smallest_manifest() {
+    insta::assert_snapshot!(of_spec("{}"));
+}
+
+#[test]
+fn everything_set() {
+    insta::assert_snapshot!(of_spec(
+        r"
+  version: 0.1.0
+  deletionPolicy: Delete
+  registration: Closed
+  passwords: {minLength: 12}
+  tokens: {accessTTL: 5m, refreshTTL: 30d, issuer: https://issuer.example.com, audience: shop}
+  api:
+    replicas: 5
+    image: registry.example.com/api:1
+    logLevel: debug
+    resources: {requests: {cpu: 200m}, limits: {memory: 512Mi}}
+  postgres:
+    managed:
+      major: 17
+      image: registry.example.com/postgres:17
+      storage: {size: 20Gi, storageClassName: fast}
+      resources: {requests: {cpu: '1', memory: 2Gi}}
+  nginx:
+    replicas: 3
+    image: registry.example.com/nginx:1
+    trustedProxies: [10.0.0.0/8, 'fd00::/8']
+  ingress:
+    className: public
+    host: auth.example.com
+    annotations: {example.com/rate: '5'}
+    tls: {secretName: auth-tls}
+"
+    ));
+}
+
+#[test]
+fn an_external_database_and_no_ingress() {
+    insta::assert_snapshot!(of_spec(
+        r"
+  postgres:
+    external:
+      urlSecretRef: {name: db, key: url}
+      ownerUrlSecretRef: {name: db-owner, key: url}
+  ingress: {enabled: false}
+"
+    ));
+}
+
+#[test]
+fn an_operator_wide_image_yields_to_the_manifest_only() {
+    let images = Images {
+        api: Some("mirror.example.com/api:2".to_owned()),
+        nginx: Some("mirror.example.com/nginx:2".to_owned()),
+        postgres: None,
+    };
+    let manifest = "apiVersion: auth.dataviv.com/v1alpha1\nkind: AuthStack\nmetadata: {name: shop}\nspec: {nginx: {image: own/nginx:3}}\n";
+    let rendered = render(manifest, &images).unwrap();
+    let count = |image: &str| rendered.matches(&format!("image: {image}\n")).count();
+    assert_eq!(count("mirror.example.com/api:2"), 2, "migrate and serve");
+    assert_eq!(count("own/nginx:3"), 1);
+    assert_eq!(count("docker.io/library/postgres:18.4"), 1);
+}
+
+#[test]
+fn no_secret_and_no_upgrade_label_reaches_a_pod_template() {
+    let rendered = of_spec("{}");
+    for document in rendered.split("---\n").filter(|text| text.contains("template:")) {
+        let (_, template) = document.split_once("template:").unwrap();
+        assert!(!template.contains("app.kubernetes.io/version"), "{template}");
+        assert!(!template.contains("<generated"), "{template}");
+    }
+}
+
+#[test]
+fn what_cannot_be_rendered_is_said() {
+    let document = |fields: &str| format!("apiVersion: auth.dataviv.com/v1alpha1\nkind: AuthStack\n{fields}\n");
+    for (manifest, says) in [
+        (String::new(), "no AuthStack"),
+        ("kind: AuthStack\n".to_owned(), "apiVersion is missing"),
+        ("apiVersion: v1\nkind: Secret\n".to_owned(), "apiVersion is v1"),
+        (document("metadata: {name: shop}"), "spec"),
+        (document("metadata: {name: shop}\nspec: {apo: {}}"), "unknown field spec.apo"),
+        (document("metadata: {name: shop}\nspec: {api: {replicas: many}}"), "replicas"),
+        (document("metadata: {name: shop}\nspec: {api: {replicas: 0}}"), "spec.api.replicas"),
+        (document("metadata: {name: Shop}\nspec: {}"), "metadata.name"),
+        (document("metadata: {name: shop}\nspec: {version: 9.9.9}"), "spec.version 9.9.9"),
+        (document("metadata: {name: shop}\nspec: {postgres: {}}"), "exactly one"),
+        (
+            document("metadata: {name: shop}\nspec: {nginx: {trustedProxies: ['1.2.3.4; deny all']}}"),
+            "trustedProxies",
+        ),
+        ("{".to_owned(), "document 1"),
+    ] {
+        let said = refusal(&manifest);
+        assert!(said.contains(says), "{manifest}\nsaid: {said}");
+    }
+}
