@@ -23,7 +23,7 @@ use k8s_openapi::api::{
 };
 use k8s_openapi::{NamespaceResourceScope, serde::de::DeserializeOwned};
 use kube::{
-    Client, Resource, ResourceExt as _,
+    Client, Resource, ResourceExt,
     api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams},
 };
 use serde_json::json;
@@ -32,16 +32,123 @@ use tokio_util::sync::CancellationToken;
 
 const SOON: Duration = Duration::from_secs(10);
 
-/// The names of all objects of a kind that the operator made.
-async fn names<K>(client: &Client, namespace: &str) -> Vec<String>
-where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
-    K: Clone + std::fmt::Debug + DeserializeOwned,
+/// What the cluster's administrator sees and does in one namespace.
+struct Admin {
+    client: Client,
+    namespace: String,
+}
+
+impl Admin {
+    fn api<K>(&self) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// The names of all objects of a kind that the operator made.
+    async fn names<K: Kind>(&self) -> Vec<String> {
+        let ours = ListParams::default().labels("app.kubernetes.io/managed-by=authstack-operator");
+        let list = self.api::<K>().list(&ours).await.unwrap();
+        list.iter().map(ResourceExt::name_any).collect()
+    }
+
+    /// Edits each object of a kind, and sees the edit undone.
+    async fn edits_are_undone<K: Kind>(&self) {
+        const LABEL: &str = "app.kubernetes.io/part-of";
+        let objects = self.api::<K>();
+        let names = self.names::<K>().await;
+        assert!(!names.is_empty(), "there is no {}", K::kind(&()));
+        for name in names {
+            let what = format!("the edit of {} {name} is undone", K::kind(&()));
+            let edit = json!({"metadata": {"labels": {LABEL: "edited"}}});
+            let params = PatchParams::default();
+            objects
+                .patch(&name, &params, &Patch::Merge(edit))
+                .await
+                .unwrap();
+            eventually(&what, SOON, async || {
+                objects.get(&name).await.unwrap().labels()[LABEL] != "edited"
+            })
+            .await;
+        }
+    }
+
+    /// Deletes each object of a kind, and sees it come back.
+    async fn deletions_are_undone<K: Kind>(&self) {
+        let objects = self.api::<K>();
+        for name in self.names::<K>().await {
+            let what = format!("{} {name} is back", K::kind(&()));
+            let uid = objects.get(&name).await.unwrap().uid();
+            objects
+                .delete(&name, &DeleteParams::default())
+                .await
+                .unwrap();
+            eventually(&what, SOON, async || {
+                let found = objects.get_opt(&name).await.unwrap();
+                found.is_some_and(|found| found.uid() != uid)
+            })
+            .await;
+        }
+    }
+
+    async fn create_stack(&self) {
+        let stack = json!({
+            "apiVersion": "auth.dataviv.com/v1alpha1", "kind": "AuthStack",
+            "metadata": {"name": "demo"}, "spec": {},
+        });
+        let stack = serde_json::from_value(stack).unwrap();
+        let stacks = self.api::<AuthStack>();
+        stacks.create(&PostParams::default(), &stack).await.unwrap();
+        eventually("a status is written", SOON, async || {
+            let status = stacks.get("demo").await.unwrap().status;
+            status.is_some_and(|status| status.observed_generation == Some(1))
+        })
+        .await;
+    }
+
+    async fn is_told(&self) {
+        let events = self.api::<Event>();
+        eventually("an event about the stack is there", SOON, async || {
+            let events = events.list(&ListParams::default()).await.unwrap();
+            let about = |event: &Event| event.regarding.as_ref()?.kind.clone();
+            events
+                .iter()
+                .any(|event| about(event).as_deref() == Some("AuthStack"))
+        })
+        .await;
+    }
+
+    async fn turn_the_ingress_off(&self) {
+        let off = json!({"spec": {"ingress": {"enabled": false}}});
+        let params = PatchParams::default();
+        let stacks = self.api::<AuthStack>();
+        stacks
+            .patch("demo", &params, &Patch::Merge(off))
+            .await
+            .unwrap();
+        eventually("the Ingress is gone", SOON, async || {
+            self.names::<Ingress>().await.is_empty()
+        })
+        .await;
+    }
+}
+
+/// A kind of child.
+trait Kind:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    + Clone
+    + std::fmt::Debug
+    + DeserializeOwned
 {
-    let ours = ListParams::default().labels("app.kubernetes.io/managed-by=authstack-operator");
-    let objects = Api::<K>::namespaced(client.clone(), namespace);
-    let list = objects.list(&ours).await.unwrap();
-    list.iter().map(|one| one.name_any()).collect()
+}
+
+impl<K> Kind for K where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + std::fmt::Debug
+        + DeserializeOwned
+{
 }
 
 #[tokio::test]
@@ -63,90 +170,25 @@ async fn the_operators_own_account_suffices_for_a_stacks_life() {
             controller::run(operator, settings, &Health::default(), &stopped).await;
         });
 
-        let admin = Client::try_from(config).unwrap();
-        let stacks = Api::<AuthStack>::namespaced(admin.clone(), &namespace);
-        let stack = json!({
-            "apiVersion": "auth.dataviv.com/v1alpha1", "kind": "AuthStack",
-            "metadata": {"name": "demo"}, "spec": {},
-        });
-        let stack = serde_json::from_value(stack).unwrap();
-        stacks.create(&PostParams::default(), &stack).await.unwrap();
-
-        // Created: something of every kind, and a status.
-        eventually("a status is written", SOON, async || {
-            let status = stacks.get("demo").await.unwrap().status;
-            status.is_some_and(|status| status.observed_generation == Some(1))
-        })
-        .await;
-        let ingresses = async || names::<Ingress>(&admin, &namespace).await;
-        assert!(!names::<Secret>(&admin, &namespace).await.is_empty());
-        assert!(!names::<ConfigMap>(&admin, &namespace).await.is_empty());
-        assert!(!names::<Service>(&admin, &namespace).await.is_empty());
-        assert!(!names::<ServiceAccount>(&admin, &namespace).await.is_empty());
-        assert_eq!(
-            names::<StatefulSet>(&admin, &namespace).await,
-            ["demo-postgres"]
-        );
-        assert_eq!(
-            names::<Deployment>(&admin, &namespace).await,
-            ["demo-api", "demo-nginx"]
-        );
-        assert_eq!(ingresses().await, ["demo"]);
-
-        // Told: events reach the stack's owner.
-        let events = Api::<Event>::namespaced(admin.clone(), &namespace);
-        eventually("an event is there", SOON, async || {
-            let events = events.list(&ListParams::default()).await.unwrap();
-            let about = |event: &Event| event.regarding.as_ref()?.kind.clone();
-            events
-                .iter()
-                .any(|event| about(event).as_deref() == Some("AuthStack"))
-        })
-        .await;
-
-        // Changed and mended.
-        let params = PatchParams::default();
-        let deployments = Api::<Deployment>::namespaced(admin.clone(), &namespace);
-        let replicas = async || {
-            deployments
-                .get("demo-api")
-                .await
-                .unwrap()
-                .spec
-                .unwrap()
-                .replicas
-        };
-        let change = json!({"spec": {"api": {"replicas": 5}, "ingress": {"enabled": false}}});
-        stacks
-            .patch("demo", &params, &Patch::Merge(change))
-            .await
-            .unwrap();
-        eventually("the API has 5 replicas", SOON, async || {
-            replicas().await == Some(5)
-        })
-        .await;
-        eventually("the Ingress is gone", SOON, async || {
-            ingresses().await.is_empty()
-        })
-        .await;
-        let tamper = json!({"spec": {"replicas": 1}});
-        deployments
-            .patch("demo-api", &params, &Patch::Merge(tamper))
-            .await
-            .unwrap();
-        eventually("the edit is undone", SOON, async || {
-            replicas().await == Some(5)
-        })
-        .await;
-        let services = Api::<Service>::namespaced(admin.clone(), &namespace);
-        services
-            .delete("demo-api", &DeleteParams::default())
-            .await
-            .unwrap();
-        eventually("the Service is back", SOON, async || {
-            services.get_opt("demo-api").await.unwrap().is_some()
-        })
-        .await;
+        let client = Client::try_from(config).unwrap();
+        let admin = Admin { client, namespace };
+        admin.create_stack().await;
+        admin.is_told().await;
+        admin.edits_are_undone::<Secret>().await;
+        admin.edits_are_undone::<ConfigMap>().await;
+        admin.edits_are_undone::<Service>().await;
+        admin.edits_are_undone::<ServiceAccount>().await;
+        admin.edits_are_undone::<StatefulSet>().await;
+        admin.edits_are_undone::<Deployment>().await;
+        admin.edits_are_undone::<Ingress>().await;
+        // Not Secrets: while the data volume exists, new credentials are refused.
+        admin.deletions_are_undone::<ConfigMap>().await;
+        admin.deletions_are_undone::<Service>().await;
+        admin.deletions_are_undone::<ServiceAccount>().await;
+        admin.deletions_are_undone::<StatefulSet>().await;
+        admin.deletions_are_undone::<Deployment>().await;
+        admin.deletions_are_undone::<Ingress>().await;
+        admin.turn_the_ingress_off().await;
 
         stop.cancel();
         tokio::time::timeout(SOON, task).await.unwrap().unwrap();
