@@ -1,9 +1,5 @@
 //! Tells cargo what the SQL macros depend on.
 
-#[expect(
-    clippy::print_stdout,
-    reason = "this is how a build script speaks to cargo"
-)]
 fn main() {
     println!("cargo:rerun-if-changed=migrations");
     println!("cargo:rerun-if-env-changed=SQLX_OFFLINE");

@@ -95,9 +95,7 @@ impl App {
         let store = Store::lazy(config.database, config.database_max_connections);
         let metrics = Metrics::new();
         let wait = metrics.hash_wait();
-        let hasher = Hasher::start(config.hash_threads, config.hash_queue, move |waited| {
-            wait.record(waited);
-        })?;
+        let hasher = Hasher::start(config.hashing, move |waited| wait.record(waited))?;
         Ok(Self::from_parts(Shared {
             store,
             hasher,

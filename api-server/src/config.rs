@@ -9,7 +9,7 @@ use url::Url;
 
 use crate::{
     args::{DatabaseArgs, LogLevel, Registration, ServeArgs},
-    crypto::{keys::Keys, memory, phc},
+    crypto::{hasher::Limits, keys::Keys, memory, phc},
     domain::{password::PasswordPolicy, ttl::Ttl},
     store::connect::connect_options,
 };
@@ -34,10 +34,8 @@ pub struct Config {
     pub rules: Rules,
     /// How many proxies to believe about client addresses.
     pub trusted_proxy_hops: u8,
-    /// How many passwords are hashed at once.
-    pub hash_threads: usize,
-    /// How many more may wait.
-    pub hash_queue: usize,
+    /// What hashing may take.
+    pub hashing: Limits,
     /// How long to go on accepting after SIGTERM.
     pub drain_delay: Duration,
     /// How long requests may still take after that.
@@ -149,8 +147,10 @@ impl Config {
             audience: args.audience,
             rules,
             trusted_proxy_hops: args.trusted_proxy_hops,
-            hash_threads,
-            hash_queue: args.hash_queue.map_or(32 * hash_threads, usize::from),
+            hashing: Limits::new(
+                hash_threads,
+                args.hash_queue.map_or(32 * hash_threads, usize::from),
+            ),
             drain_delay: args.drain_delay.duration(),
             drain_timeout: args.drain_timeout.duration(),
             log_level: args.log.log_level,

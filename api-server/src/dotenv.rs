@@ -103,15 +103,12 @@ fn expand(text: &str, variable: impl Fn(&str) -> String) -> String {
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("${") {
         expanded.push_str(before);
-        match after.split_once('}').filter(|(name, _)| is_name(name)) {
-            Some((name, after)) => {
-                expanded.push_str(&variable(name));
-                rest = after;
-            }
-            None => {
-                expanded.push_str("${");
-                rest = after;
-            }
+        if let Some((name, after)) = after.split_once('}').filter(|(name, _)| is_name(name)) {
+            expanded.push_str(&variable(name));
+            rest = after;
+        } else {
+            expanded.push_str("${");
+            rest = after;
         }
     }
     expanded.push_str(rest);

@@ -81,19 +81,19 @@ impl Metrics {
     /// queue and the pool.
     #[must_use]
     pub fn render(&self, hashing: Load, pool: PoolUse) -> String {
-        self.gauge(Key::from_static_name(HASH_QUEUE))
-            .set(hashing.waiting as f64);
-        self.gauge(Key::from_static_name(HASH_RUNNING))
-            .set(hashing.running as f64);
+        self.gauge(&Key::from_static_name(HASH_QUEUE))
+            .set(count(hashing.waiting));
+        self.gauge(&Key::from_static_name(HASH_RUNNING))
+            .set(count(hashing.running));
         for (state, count) in [
             ("idle", pool.idle),
             ("used", pool.open.saturating_sub(pool.idle)),
         ] {
             let label = vec![Label::from_static_parts("state", state)];
-            self.gauge(Key::from_parts(POOL, label))
+            self.gauge(&Key::from_parts(POOL, label))
                 .set(f64::from(count));
         }
-        self.gauge(Key::from_static_name(POOL_MAX))
+        self.gauge(&Key::from_static_name(POOL_MAX))
             .set(f64::from(pool.max));
         self.handle.render()
     }
@@ -104,9 +104,14 @@ impl Metrics {
         self.handle.run_upkeep();
     }
 
-    fn gauge(&self, key: Key) -> Gauge {
-        self.recorder.register_gauge(&key, &METADATA)
+    fn gauge(&self, key: &Key) -> Gauge {
+        self.recorder.register_gauge(key, &METADATA)
     }
+}
+
+/// Counts of jobs are far below where this would round.
+fn count(jobs: usize) -> f64 {
+    f64::from(u32::try_from(jobs).unwrap_or(u32::MAX))
 }
 
 fn describe(recorder: &PrometheusRecorder) {

@@ -93,7 +93,6 @@ fn is_local_part(local: &str) -> bool {
 }
 
 fn is_domain(domain: &str) -> bool {
-    let labels = domain.split('.');
     let is_label = |label: &str| {
         !label.is_empty()
             && label.len() <= MAX_LABEL_BYTES
@@ -103,10 +102,9 @@ fn is_domain(domain: &str) -> bool {
                 .chars()
                 .all(|c| c.is_alphanumeric() || c == '-' || mark(c))
     };
-    domain.contains('.')
-        && labels.clone().all(is_label)
-        // An all-digit last label is an IP address, never a domain.
-        && labels.last().is_some_and(|last| !last.bytes().all(|b| b.is_ascii_digit()))
+    // An all-digit last label is an IP address, never a domain.
+    let has_top = |(_, top): (&str, &str)| !top.bytes().all(|b| b.is_ascii_digit());
+    domain.rsplit_once('.').is_some_and(has_top) && domain.split('.').all(is_label)
 }
 
 /// Combining marks belong to the letters of many scripts.

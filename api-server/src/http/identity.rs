@@ -25,16 +25,15 @@ impl FromRequestParts<App> for Identity {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let names = Cookies::for_url(&app.public_url);
-        let token = match bearer(&parts.headers)? {
-            Some(token) => token,
-            None => {
-                let token = cookies::read(&parts.headers, names.access)?;
-                let token = token.ok_or(ApiError::NoToken)?;
-                if !parts.method.is_safe() {
-                    cross_site::check(&parts.headers, &app.public_url)?;
-                }
-                token
+        let token = if let Some(token) = bearer(&parts.headers)? {
+            token
+        } else {
+            let token = cookies::read(&parts.headers, names.access)?;
+            let token = token.ok_or(ApiError::NoToken)?;
+            if !parts.method.is_safe() {
+                cross_site::check(&parts.headers, &app.public_url)?;
             }
+            token
         };
         let claims = app.tokens.read_access(token, app.now())?;
         let session = SessionId(claims.sid);

@@ -122,7 +122,7 @@ impl Store {
                ), s AS (
                  INSERT INTO authstack.sessions
                    (id, user_id, secret, expires_at, client_address, user_agent)
-                 SELECT $1, u.id, $4, now() + $5 * interval '1 second', $6::text::inet, $7
+                 SELECT $1, u.id, $4, now() + $5::bigint * interval '1 second', $6::text::inet, $7
                  FROM u
                  RETURNING *
                )
@@ -132,7 +132,7 @@ impl Store {
             new.user.0,
             new.verified_hash.expose_secret(),
             new.secret.as_bytes(),
-            new.ttl.as_secs() as f64,
+            new.ttl.as_secs(),
             new.client_address.map(|address| address.to_string()),
             new.user_agent,
         );
