@@ -33,8 +33,12 @@ pub use operations::router as operations_router;
 /// The API for clients.
 pub fn router(app: App) -> Router {
     let (routes, _) = api().split_for_parts();
+    with_edge(app, routes.merge(docs::router()))
+}
+
+/// Puts the edge around routes, whatever they are.
+pub fn with_edge(app: App, routes: Router<App>) -> Router {
     routes
-        .merge(docs::router())
         .fallback(|| async { ApiError::NotFound })
         .layer(middleware::from_fn_with_state(app.clone(), edge::edge))
         .with_state(app)

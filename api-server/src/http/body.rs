@@ -90,19 +90,33 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
         });
     }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        let pointer = pointer(error.path());
-        match error.into_inner().classify() {
-            // The library's own text may quote the value: a password.
-            serde_json::error::Category::Data => ApiError::Shape {
-                pointer,
-                detail: "is missing, given twice, or of the wrong type",
-            },
-            _ => ApiError::Json,
-        }
-    })?;
+    let value = serde_path_to_error::deserialize(&mut reader);
+    let value = value.map_err(|error| describe(&error, bytes))?;
     reader.end().map_err(|_| ApiError::Json)?;
     Ok(value)
+}
+
+/// Broken JSON, or where a whole one has another shape. The library's own text
+/// is not passed on: it may quote the value, which may be a password.
+fn describe(error: &serde_path_to_error::Error<serde_json::Error>, bytes: &[u8]) -> ApiError {
+    // What is ignored is not checked to be text, as JSON must be.
+    let whole = serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok();
+    if !whole || std::str::from_utf8(bytes).is_err() {
+        return ApiError::Json;
+    }
+    let pointer = pointer(error.path());
+    let text = error.inner().to_string();
+    let about = |what: &str| Some(text.strip_prefix(what)?.split_once('`')?.0);
+    let (pointer, detail) = if let Some(field) = about("missing field `") {
+        (format!("{pointer}/{field}"), "is required")
+    } else if let Some(field) = about("duplicate field `") {
+        let parent = pointer.strip_suffix(&format!("/{field}"));
+        let parent = parent.unwrap_or(&pointer);
+        (format!("{parent}/{field}"), "is given twice")
+    } else {
+        (pointer, "has the wrong type")
+    };
+    ApiError::Shape { pointer, detail }
 }
 
 /// A path as a JSON Pointer (RFC 6901).
@@ -127,15 +141,15 @@ mod tests {
     #[derive(Debug, Deserialize)]
     #[expect(dead_code, reason = "only parsed")]
     struct Example {
-        name: Option<String>,
+        name: String,
     }
 
-    fn outcome(text: &str) -> Result<(), String> {
+    fn outcome(text: &str) -> Result<(), (String, &'static str)> {
         match parse::<Example>(text.as_bytes()) {
             Ok(_) => Ok(()),
-            Err(ApiError::Json) => Err("json".into()),
-            Err(ApiError::Shape { pointer, .. }) => Err(pointer),
-            Err(other) => Err(format!("{other:?}")),
+            Err(ApiError::Json) => Err(("json".into(), "")),
+            Err(ApiError::Shape { pointer, detail }) => Err((pointer, detail)),
+            Err(other) => Err((format!("{other:?}"), "")),
         }
     }
 
@@ -147,15 +161,23 @@ mod tests {
             "{",
             "{\"name\": }",
             "{} {}",
+            "{\"name\": \"x\"} {}",
+            "{\"name\": 5",
             "{\"name\": \"\u{0}\"}",
             "\u{feff}{}",
         ] {
-            assert_eq!(outcome(text), Err("json".into()), "{text:?}");
+            assert_eq!(outcome(text), Err(("json".into(), "")), "{text:?}");
         }
-        assert_eq!(outcome(r#"{"name": 5}"#), Err("/name".into()));
-        assert_eq!(outcome(r#"{"name": ["x"]}"#), Err("/name".into()));
-        assert_eq!(outcome(r#" ["x"]"#), Err(String::new()));
-        assert_eq!(outcome("5"), Err(String::new()));
+        for (text, pointer, detail) in [
+            (r#"{"name": 5}"#, "/name", "has the wrong type"),
+            (r#"{"name": ["x"]}"#, "/name", "has the wrong type"),
+            ("{}", "/name", "is required"),
+            (r#"{"name": "x", "name": "y"}"#, "/name", "is given twice"),
+            (r#" ["x"]"#, "", "must be an object"),
+            ("5", "", "has the wrong type"),
+        ] {
+            assert_eq!(outcome(text), Err((pointer.to_owned(), detail)), "{text}");
+        }
     }
 
     #[test]

@@ -1,0 +1,130 @@
+//! `POST /auth/logout`
+
+use axum::http::StatusCode;
+use serde_json::json;
+use sqlx::PgPool;
+
+use crate::support::{Answer, Server};
+
+const LIVE: &str = "SELECT count(*) FROM authstack.sessions WHERE revoked_at IS NULL";
+
+#[track_caller]
+fn assert_forgets(answer: &Answer) {
+    let expected = [
+        "access_token=; HttpOnly; SameSite=Lax; Path=/; Max-Age=0",
+        "refresh_token=; HttpOnly; SameSite=Lax; Path=/auth; Max-Age=0",
+    ];
+    assert_eq!(answer.cookies(), expected);
+}
+
+#[sqlx::test(migrations = false)]
+async fn any_valid_token_ends_its_session(pool: PgPool) {
+    let server = Server::new(pool).await;
+    server.register("guybrush").await;
+    for way in [
+        "bearer",
+        "bearer refresh",
+        "body",
+        "access cookie",
+        "refresh cookie",
+    ] {
+        let pair = server.login("guybrush").await.pair();
+        let call = server.post("/auth/logout");
+        let call = match way {
+            "bearer" => call.bearer(&pair.access),
+            "bearer refresh" => call.bearer(&pair.refresh),
+            "body" => call.json(&json!({"refresh_token": pair.refresh})),
+            "access cookie" => call.cookie("access_token", &pair.access),
+            _ => call.cookie("refresh_token", &pair.refresh),
+        };
+        let answer = call.send().await;
+        assert_eq!(answer.status, StatusCode::NO_CONTENT, "{way}");
+        assert!(answer.text.is_empty());
+        assert_forgets(&answer);
+        server
+            .me(&pair.access)
+            .await
+            .assert_problem(401, "invalid-token");
+        server
+            .refresh(&pair.refresh)
+            .await
+            .assert_problem(401, "invalid-token");
+    }
+    assert_eq!(server.count(LIVE).await, 0);
+}
+
+#[sqlx::test(migrations = false)]
+async fn without_a_valid_token_it_is_a_success_too(pool: PgPool) {
+    let server = Server::new(pool).await;
+    server.tokens("guybrush").await;
+    for call in [
+        server.post("/auth/logout"),
+        server.post("/auth/logout").bearer("garbage"),
+        server
+            .post("/auth/logout")
+            .header("authorization", "Basic Zm9vOmJhcg=="),
+        server
+            .post("/auth/logout")
+            .cookie("access_token", "garbage"),
+        server
+            .post("/auth/logout")
+            .json(&json!({"refresh_token": "garbage"})),
+        server.post("/auth/logout").json(&json!({})),
+    ] {
+        let answer = call.send().await;
+        assert_eq!(answer.status, StatusCode::NO_CONTENT);
+        assert_forgets(&answer);
+    }
+    assert_eq!(server.count(LIVE).await, 1);
+}
+
+#[sqlx::test(migrations = false)]
+async fn with_authorization_cookies_are_ignored(pool: PgPool) {
+    let server = Server::new(pool).await;
+    let pair = server.tokens("guybrush").await;
+    let call = server.post("/auth/logout").bearer("garbage");
+    let answer = call.cookie("access_token", &pair.access).send().await;
+    assert_eq!(answer.status, StatusCode::NO_CONTENT);
+    assert_eq!(server.count(LIVE).await, 1);
+}
+
+#[sqlx::test(migrations = false)]
+async fn twice_is_once(pool: PgPool) {
+    let server = Server::new(pool).await;
+    let pair = server.tokens("guybrush").await;
+    for _ in 0..2 {
+        let answer = server
+            .post("/auth/logout")
+            .bearer(&pair.access)
+            .send()
+            .await;
+        assert_eq!(answer.status, StatusCode::NO_CONTENT);
+    }
+}
+
+#[sqlx::test(migrations = false)]
+async fn failures_are_told_and_the_cookies_go_all_the_same(pool: PgPool) {
+    let server = Server::new(pool).await;
+    let pair = server.tokens("guybrush").await;
+    let answer = server
+        .post("/auth/logout")
+        .json(&json!({"refresh_token": 5}))
+        .send()
+        .await;
+    answer.assert_problem(422, "validation");
+    assert_forgets(&answer);
+    let call = server
+        .post("/auth/logout")
+        .header("cookie", "access_token=a; access_token=b");
+    let answer = call.send().await;
+    answer.assert_problem(400, "bad-request");
+    assert_forgets(&answer);
+    server.pool.close().await;
+    let answer = server
+        .post("/auth/logout")
+        .bearer(&pair.access)
+        .send()
+        .await;
+    answer.assert_problem(503, "unavailable");
+    assert_forgets(&answer);
+}

@@ -1,0 +1,22 @@
+//! The API against a real PostgreSQL: each test has a database of its own on
+//! the server that DATABASE_URL names, and calls the router without a network.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails where it stands"
+)]
+
+mod concurrency;
+mod cookies;
+mod cross_site;
+mod document;
+mod edge;
+mod login;
+mod logout;
+mod migrations;
+mod operations;
+mod refresh;
+mod register;
+mod root;
+mod support;
+mod user;

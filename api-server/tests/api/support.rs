@@ -1,0 +1,337 @@
+//! A server for a test, and a client that reads like a transcript.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+
+use authstack_api::{
+    app::{App, Readiness, Shared, router},
+    args::{Cli, Command},
+    config::Config,
+    crypto::{
+        hasher::{Hasher, Limits},
+        jwt::Tokens,
+        keys::Keys,
+    },
+    http::operations_router,
+    metrics::Metrics,
+    store::{Store, migrate::migrate_pool},
+};
+use axum::{
+    Router,
+    body::Body,
+    extract::ConnectInfo,
+    http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header},
+};
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use time::{Duration, OffsetDateTime};
+use tower::ServiceExt;
+
+/// The key that every test server signs with.
+pub(crate) const SECRET: &str = "0123456789abcdef0123456789abcdef";
+/// A password that existing clients use.
+pub(crate) const PASSWORD: &str = "securepass";
+
+/// What a test may want to be different.
+pub(crate) struct Setup {
+    pub(crate) flags: Vec<&'static str>,
+    pub(crate) limits: Limits,
+    /// A pool of the server's own, with so many connections.
+    pub(crate) connections: Option<u32>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            flags: Vec::new(),
+            limits: Limits::new(2, 256),
+            connections: None,
+        }
+    }
+}
+
+/// A server, without a network.
+#[derive(Clone)]
+pub(crate) struct Server {
+    pub(crate) app: App,
+    pub(crate) pool: PgPool,
+    router: Router,
+    operations: Router,
+    /// By how many seconds the server's clock is ahead.
+    ahead: Arc<AtomicI64>,
+}
+
+impl Server {
+    pub(crate) async fn new(pool: PgPool) -> Self {
+        Self::with(pool, Setup::default()).await
+    }
+
+    pub(crate) async fn with_flags(pool: PgPool, flags: &[&'static str]) -> Self {
+        let setup = Setup {
+            flags: flags.to_vec(),
+            ..Setup::default()
+        };
+        Self::with(pool, setup).await
+    }
+
+    pub(crate) async fn with(pool: PgPool, setup: Setup) -> Self {
+        migrate_pool(&pool).await.unwrap();
+        let server = Self::without_schema(pool, &setup);
+        server.app.readiness.schema_seen();
+        server
+    }
+
+    pub(crate) fn without_schema(pool: PgPool, setup: &Setup) -> Self {
+        let config = config(&setup.flags);
+        let ahead = Arc::new(AtomicI64::new(0));
+        let clock = {
+            let ahead = Arc::clone(&ahead);
+            move || OffsetDateTime::now_utc() + Duration::seconds(ahead.load(Ordering::Relaxed))
+        };
+        let store = match setup.connections {
+            Some(max) => Store::lazy((*pool.connect_options()).clone(), max),
+            None => Store::new(pool.clone()),
+        };
+        let metrics = Metrics::new();
+        let wait = metrics.hash_wait();
+        let app = App::from_parts(Shared {
+            store,
+            hasher: Hasher::start(setup.limits, move |waited| wait.record(waited)).unwrap(),
+            tokens: Tokens::new(config.keys, config.issuer, config.audience),
+            rules: config.rules,
+            public_url: config.public_url,
+            trusted_proxy_hops: config.trusted_proxy_hops,
+            metrics,
+            clock: Box::new(clock),
+            readiness: Readiness::default(),
+        });
+        Self {
+            router: router(app.clone()),
+            operations: operations_router(app.clone()),
+            app,
+            pool,
+            ahead,
+        }
+    }
+
+    /// Moves the server's clock; the database's stays.
+    pub(crate) fn advance(&self, seconds: i64) {
+        self.ahead.fetch_add(seconds, Ordering::Relaxed);
+    }
+
+    /// Makes every session look as if it had been rotated so much earlier.
+    pub(crate) async fn age_rotations(&self, seconds: i32) {
+        sqlx::query(
+            "UPDATE authstack.sessions SET rotated_at = rotated_at - $1 * interval '1 second'",
+        )
+        .bind(seconds)
+        .execute(&self.pool)
+        .await
+        .unwrap();
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Call {
+        self.call(Method::GET, path)
+    }
+
+    pub(crate) fn post(&self, path: &str) -> Call {
+        self.call(Method::POST, path)
+    }
+
+    pub(crate) fn call(&self, method: Method, path: &str) -> Call {
+        Call::new(self.router.clone(), method, path)
+    }
+
+    /// On the port for operators.
+    pub(crate) fn probe(&self, path: &str) -> Call {
+        Call::new(self.operations.clone(), Method::GET, path)
+    }
+
+    pub(crate) async fn register(&self, username: &str) -> Answer {
+        let body = json!({
+            "username": username, "email": format!("{username}@example.com"), "password": PASSWORD,
+        });
+        self.post("/auth/register").json(&body).send().await
+    }
+
+    pub(crate) async fn login(&self, username: &str) -> Answer {
+        let body = json!({"username": username, "password": PASSWORD});
+        self.post("/auth/login").json(&body).send().await
+    }
+
+    /// Registers and logs in.
+    pub(crate) async fn tokens(&self, username: &str) -> Pair {
+        assert_eq!(self.register(username).await.status, StatusCode::CREATED);
+        self.login(username).await.pair()
+    }
+
+    pub(crate) async fn me(&self, access: &str) -> Answer {
+        self.get("/auth/user/me").bearer(access).send().await
+    }
+
+    pub(crate) async fn refresh(&self, refresh: &str) -> Answer {
+        let body = json!({"refresh_token": refresh});
+        self.post("/auth/refresh").json(&body).send().await
+    }
+
+    /// How many rows a query counts.
+    pub(crate) async fn count(&self, sql: &'static str) -> i64 {
+        sqlx::query_scalar(sql).fetch_one(&self.pool).await.unwrap()
+    }
+}
+
+/// The settings that these flags of `serve` make.
+pub(crate) fn config(flags: &[&str]) -> Config {
+    let required = [
+        "authstack-api",
+        "serve",
+        "--database-url=postgres://unused@localhost/unused",
+        "--secret-key",
+        SECRET,
+        "--public-url=http://localhost:8001",
+    ];
+    let words = required.iter().chain(flags).map(Into::into).collect();
+    match Cli::parse_from_layers(words, &[]).unwrap().command {
+        Command::Serve(args) => Config::from_args(*args).unwrap(),
+        _ => unreachable!(),
+    }
+}
+
+/// Tokens signed with the right key, for a test to make its own.
+pub(crate) fn tokens() -> Tokens {
+    let keys = Keys::from_secret(&SECRET.into()).unwrap();
+    Tokens::new(keys, "http://localhost:8001".into(), "authstack".into())
+}
+
+/// A pair of tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Pair {
+    pub(crate) access: String,
+    pub(crate) refresh: String,
+}
+
+/// A request about to be sent.
+pub(crate) struct Call {
+    router: Router,
+    request: Request<Body>,
+}
+
+impl Call {
+    pub(crate) fn new(router: Router, method: Method, path: &str) -> Self {
+        let mut request = Request::new(Body::empty());
+        *request.method_mut() = method;
+        *request.uri_mut() = path.parse().unwrap();
+        let peer = SocketAddr::from(([10, 0, 0, 9], 40_000));
+        request.extensions_mut().insert(ConnectInfo(peer));
+        Self { router, request }
+    }
+
+    pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
+        let name = HeaderName::from_static(name);
+        let value = HeaderValue::from_str(value).unwrap();
+        self.request.headers_mut().append(name, value);
+        self
+    }
+
+    pub(crate) fn bearer(self, token: &str) -> Self {
+        self.header("authorization", &format!("Bearer {token}"))
+    }
+
+    pub(crate) fn cookie(self, name: &str, value: &str) -> Self {
+        self.header("cookie", &format!("{name}={value}"))
+    }
+
+    pub(crate) fn body(mut self, body: impl Into<Body>) -> Self {
+        *self.request.body_mut() = body.into();
+        self
+    }
+
+    pub(crate) fn json(self, body: &Value) -> Self {
+        self.header("content-type", "application/json")
+            .body(body.to_string())
+    }
+
+    pub(crate) async fn send(self) -> Answer {
+        let response = self.router.oneshot(self.request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        let text = String::from_utf8_lossy(&body).into_owned();
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            json: serde_json::from_str(&text).unwrap_or(Value::Null),
+            text,
+        }
+    }
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) json: Value,
+    pub(crate) text: String,
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// The tokens of an answer that must be a success.
+    #[track_caller]
+    pub(crate) fn pair(&self) -> Pair {
+        assert_eq!(self.status, StatusCode::OK, "{}", self.text);
+        let token = |name: &str| self.json[name].as_str().unwrap().to_owned();
+        Pair {
+            access: token("access_token"),
+            refresh: token("refresh_token"),
+        }
+    }
+
+    /// The `Set-Cookie` headers.
+    pub(crate) fn cookies(&self) -> Vec<&str> {
+        let values = self.headers.get_all(header::SET_COOKIE).iter();
+        values.map(|value| value.to_str().unwrap()).collect()
+    }
+
+    /// That this is a whole and proper problem of this status and kind.
+    #[track_caller]
+    pub(crate) fn assert_problem(&self, status: u16, kind: &str) {
+        assert_eq!(self.status.as_u16(), status, "{}", self.text);
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        assert_eq!(self.header("cache-control"), "no-store");
+        assert_eq!(self.header("x-content-type-options"), "nosniff");
+        let problem = self.json.as_object().expect("a JSON object");
+        let uri = format!("http://localhost:8001/problems/{kind}");
+        assert_eq!(problem["type"], uri);
+        assert_eq!(problem["status"], status);
+        assert_eq!(problem["instance"], self.header("x-request-id"));
+        for member in ["title", "detail", "instance"] {
+            assert!(!problem[member].as_str().unwrap().is_empty(), "{member}");
+        }
+        if status == 401 {
+            assert!(self.header("www-authenticate").starts_with("Bearer "));
+        }
+        if status == 503 {
+            assert!(!self.header("retry-after").is_empty());
+        }
+    }
+
+    /// The pointers of a validation problem.
+    pub(crate) fn pointers(&self) -> Vec<&str> {
+        let errors = self.json["errors"].as_array().unwrap().iter();
+        errors
+            .map(|error| error["pointer"].as_str().unwrap())
+            .collect()
+    }
+}
