@@ -32,7 +32,7 @@ pub(super) struct Status {
 }
 
 /// Greets.
-#[utoipa::path(get, path = "/", tag = "status", responses((status = 200, body = Welcome)))]
+#[utoipa::path(get, path = "/", tag = "status", responses((status = 200, description = "A greeting", body = Welcome)))]
 pub(super) async fn welcome() -> Json<Welcome> {
     Json(Welcome {
         message: "Welcome to DataViv API",

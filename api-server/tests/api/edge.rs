@@ -6,7 +6,7 @@ use axum::http::{Method, StatusCode};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::support::{Server, Setup};
+use crate::support::{Call, Server, Setup};
 
 #[sqlx::test(migrations = false)]
 async fn unknown_paths_are_problems(pool: PgPool) {
@@ -97,7 +97,7 @@ async fn a_panic_is_one_500(pool: PgPool) {
             axum::routing::get(async || -> &'static str { panic!("provoked") }),
         ),
     );
-    let answer = server.on(router, "/panic").send().await;
+    let answer = Call::new(router, Method::GET, "/panic").send().await;
     answer.assert_problem(500, "internal");
     assert!(!answer.text.contains("provoked"));
     assert_eq!(server.get("/").send().await.status, StatusCode::OK);
@@ -105,7 +105,7 @@ async fn a_panic_is_one_500(pool: PgPool) {
 
 #[sqlx::test(migrations = false)]
 async fn without_a_schema_requests_are_503s(pool: PgPool) {
-    let server = Server::without_schema(pool, Setup::default());
+    let server = Server::without_schema(pool, &Setup::default());
     server
         .login("guybrush")
         .await

@@ -7,7 +7,7 @@ use crate::support::{Server, Setup};
 
 #[sqlx::test(migrations = false)]
 async fn ready_once_the_schema_was_seen_and_until_the_drain(pool: PgPool) {
-    let server = Server::without_schema(pool, Setup::default());
+    let server = Server::without_schema(pool, &Setup::default());
     assert_eq!(
         server.probe("/readyz").send().await.status,
         StatusCode::SERVICE_UNAVAILABLE
