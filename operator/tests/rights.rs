@@ -10,10 +10,9 @@ use std::time::Duration;
 use authstack_crds::AuthStack;
 use authstack_operator::{
     args::{Images, WatchNamespaces},
-    client::fenced,
+    client::bounded,
     controller::{self, Settings},
     health::Health,
-    leader::LeadershipSource,
 };
 use k8s_openapi::api::{
     apps::v1::{Deployment, StatefulSet},
@@ -27,7 +26,7 @@ use kube::{
     api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams},
 };
 use serde_json::json;
-use support::{account::operator_account, define, eventually, in_namespace};
+use support::{account::operator_account, define, eventually, in_namespace, refusals::recording};
 use tokio_util::sync::CancellationToken;
 
 const SOON: Duration = Duration::from_secs(10);
@@ -155,10 +154,8 @@ impl<K> Kind for K where
 async fn the_operators_own_account_suffices_for_a_stacks_life() {
     in_namespace("rights", |config, namespace| async move {
         define(&config).await;
-        let leadership = LeadershipSource::new();
-        leadership.lead_until(tokio::time::Instant::now() + Duration::from_mins(10));
         let account = operator_account(&config, &namespace).await;
-        let operator = fenced(account, leadership.leadership()).unwrap();
+        let (operator, refusals) = recording(bounded(account));
         let settings = Settings {
             namespaces: WatchNamespaces::Only([namespace.clone()].into()),
             images: Images::default(),
@@ -192,6 +189,8 @@ async fn the_operators_own_account_suffices_for_a_stacks_life() {
 
         stop.cancel();
         tokio::time::timeout(SOON, task).await.unwrap().unwrap();
+        let refusals = refusals.lock().unwrap();
+        assert!(refusals.is_empty(), "forbidden: {refusals:#?}");
     })
     .await;
 }
