@@ -35,7 +35,7 @@ together() { # LABEL FUNCTION LABEL FUNCTION: both at the same time; both must s
     fi
     rm -f "${logs[i]}"
   done
-  kill -TERM -- "-$pulse"
+  kill -TERM -- "-$pulse" 2>/dev/null || true
   wait "$pulse" || true
   trap - INT TERM
   eval "$restore"
@@ -45,7 +45,7 @@ heartbeat() { # LABEL LOG LABEL LOG: for whoever waits, where they are
   local start=$SECONDS words=("$@") i last
   while sleep 30; do
     for i in 0 2; do
-      last=$(tail -n 1 "${words[i + 1]}")
+      last=$(tail -n 1 "${words[i + 1]}" 2>/dev/null || true) # the one that is done has no log any more
       [ -z "$last" ] || printf '%4ds  %s: %s\n' $((SECONDS - start)) "${words[i]}" "$last" >&"$TERMINAL"
     done
   done
