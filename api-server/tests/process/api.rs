@@ -1,0 +1,219 @@
+//! The binary, started and watched.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    path::Path,
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    sync::{Arc, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
+
+use reqwest::{Client, Response};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+pub(crate) const SECRET: &str = "0123456789abcdef0123456789abcdef";
+pub(crate) const PASSWORD: &str = "securepass";
+/// Nothing listens there.
+pub(crate) const NO_DATABASE: &str = "postgres://nobody@127.0.0.1:1/nothing";
+
+/// The binary with nothing inherited but what is given here.
+pub(crate) fn command(arguments: &[&str], variables: &[(&str, &str)], directory: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_authstack-api"));
+    command
+        .args(arguments)
+        .env_clear()
+        .envs(variables.iter().copied())
+        .current_dir(directory);
+    command
+}
+
+/// Runs the binary to its end.
+pub(crate) fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    let directory = TempDir::new().unwrap();
+    command(arguments, variables, directory.path())
+        .output()
+        .unwrap()
+}
+
+/// Calls `attempt` until it gives something, for at most `patience`.
+pub(crate) async fn eventually<T>(
+    patience: Duration,
+    mut attempt: impl AsyncFnMut() -> Option<T>,
+) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(value) = attempt().await {
+            return value;
+        }
+        assert!(started.elapsed() < patience, "not within {patience:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// A running `serve`.
+pub(crate) struct Api {
+    child: Child,
+    lines: Arc<Mutex<Vec<String>>>,
+    reader: Option<thread::JoinHandle<()>>,
+    pub(crate) client: Client,
+    pub(crate) port: u16,
+    pub(crate) metrics_port: u16,
+    _directory: TempDir,
+}
+
+impl Api {
+    /// Starts `serve` on free ports and waits until it listens.
+    pub(crate) async fn start(database_url: &str, variables: &[(&str, &str)]) -> Self {
+        Self::start_with_dotenv(database_url, variables, "").await
+    }
+
+    pub(crate) async fn start_with_dotenv(
+        database_url: &str,
+        variables: &[(&str, &str)],
+        dotenv: &str,
+    ) -> Self {
+        let directory = TempDir::new().unwrap();
+        std::fs::write(directory.path().join(".env"), dotenv).unwrap();
+        let all = [
+            &[
+                ("DATABASE_URL", database_url),
+                ("SECRET_KEY", SECRET),
+                ("PORT", "0"),
+                ("METRICS_PORT", "0"),
+                ("LISTEN_ADDRESS", "127.0.0.1"),
+            ],
+            variables,
+        ]
+        .concat();
+        let mut child = command(&["serve"], &all, directory.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let reader = thread::spawn({
+            let lines = Arc::clone(&lines);
+            move || {
+                for line in output.lines() {
+                    lines.lock().unwrap().push(line.unwrap());
+                }
+            }
+        });
+        let mut api = Self {
+            child,
+            lines,
+            reader: Some(reader),
+            client: Client::new(),
+            port: 0,
+            metrics_port: 0,
+            _directory: directory,
+        };
+        let listening = api.logged("listening").await;
+        let port = |name: &str| {
+            let address = listening[name].as_str().unwrap();
+            address.rsplit(':').next().unwrap().parse().unwrap()
+        };
+        (api.port, api.metrics_port) = (port("address"), port("metrics_address"));
+        api
+    }
+
+    /// The first log line with this message, once it is there.
+    pub(crate) async fn logged(&self, message: &str) -> Value {
+        eventually(Duration::from_secs(15), async || {
+            let mut lines = self.log().into_iter();
+            lines.find(|line| line["message"] == message)
+        })
+        .await
+    }
+
+    /// The log so far.
+    pub(crate) fn log(&self) -> Vec<Value> {
+        let lines = self.lines.lock().unwrap();
+        let parse = |line: &String| serde_json::from_str(line).expect("every line is JSON");
+        lines.iter().map(parse).collect()
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Response {
+        self.client.get(self.url(path)).send().await.unwrap()
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Response {
+        let call = self.client.post(self.url(path)).json(body);
+        call.send().await.unwrap()
+    }
+
+    pub(crate) async fn me(&self, access: &str) -> Response {
+        let call = self.client.get(self.url("/auth/user/me"));
+        call.bearer_auth(access).send().await.unwrap()
+    }
+
+    pub(crate) async fn probe(&self, path: &str) -> u16 {
+        let url = format!("http://127.0.0.1:{}{path}", self.metrics_port);
+        let call = self.client.get(url).send().await;
+        call.unwrap().status().as_u16()
+    }
+
+    pub(crate) async fn ready(&self) {
+        eventually(Duration::from_secs(15), async || {
+            (self.probe("/readyz").await == 200).then_some(())
+        })
+        .await;
+    }
+
+    /// Registers a user and gives a pair of tokens.
+    pub(crate) async fn tokens(&self, username: &str) -> (String, String) {
+        let account = json!({
+            "username": username, "email": format!("{username}@example.com"), "password": PASSWORD,
+        });
+        assert_eq!(self.post("/auth/register", &account).await.status(), 201);
+        self.login(username).await
+    }
+
+    pub(crate) async fn login(&self, username: &str) -> (String, String) {
+        let credentials = json!({"username": username, "password": PASSWORD});
+        let answer = self.post("/auth/login", &credentials).await;
+        assert_eq!(answer.status(), 200);
+        let body: Value = answer.json().await.unwrap();
+        let token = |name: &str| body[name].as_str().unwrap().to_owned();
+        (token("access_token"), token("refresh_token"))
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("kill")
+            .args([format!("-{name}"), self.child.id().to_string()])
+            .status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Waits for the process to end, and gives its whole log.
+    pub(crate) async fn ended(&mut self, patience: Duration) -> (ExitStatus, Vec<Value>) {
+        let status = eventually(patience, async || self.child.try_wait().unwrap()).await;
+        self.reader.take().unwrap().join().unwrap();
+        (status, self.log())
+    }
+
+    /// Everything that was printed, as it was printed.
+    pub(crate) fn printed(&self) -> String {
+        self.lines.lock().unwrap().join("\n")
+    }
+}
+
+impl Drop for Api {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// All that a pipe gives.
+pub(crate) fn read_all(mut from: impl Read) -> String {
+    let mut text = String::new();
+    from.read_to_string(&mut text).unwrap();
+    text
+}

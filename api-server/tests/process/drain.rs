@@ -1,0 +1,128 @@
+//! Stopping: no request is lost, and none keeps the server for ever.
+
+use std::time::{Duration, Instant};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use crate::api::{Api, NO_DATABASE, eventually};
+
+/// Sends the head of a login and a part of its body.
+async fn begin_request(api: &Api) -> TcpStream {
+    let mut stream = TcpStream::connect(("127.0.0.1", api.port)).await.unwrap();
+    let head = "POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+                Content-Length: 10\r\n\r\n{\"x\":";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream
+}
+
+async fn rest(mut stream: TcpStream) -> String {
+    let mut text = String::new();
+    // A connection that was cut may end with an error; what came, came.
+    let _ = stream.read_to_string(&mut text).await;
+    text
+}
+
+async fn connects(api: &Api) -> bool {
+    TcpStream::connect(("127.0.0.1", api.port)).await.is_ok()
+}
+
+#[tokio::test]
+async fn sigterm_lets_load_balancers_notice_and_requests_finish() {
+    let settings = [("DRAIN_DELAY", "2s"), ("DRAIN_TIMEOUT", "20s")];
+    let mut api = Api::start(NO_DATABASE, &settings).await;
+    let mut unfinished = begin_request(&api).await;
+    let started = Instant::now();
+    api.signal("TERM");
+    api.logged("draining").await;
+    assert_eq!(api.probe("/readyz").await, 503);
+    assert_eq!(api.probe("/livez").await, 200);
+    // Requests that still come are served, on connections that end with them.
+    let answer = api.get("/").await;
+    assert_eq!(answer.status(), 200);
+    assert_eq!(answer.headers()["connection"], "close");
+    assert!(
+        started.elapsed() < Duration::from_secs(2),
+        "the test is too slow to tell"
+    );
+
+    eventually(Duration::from_secs(10), async || {
+        (!connects(&api).await).then_some(())
+    })
+    .await;
+    assert!(
+        started.elapsed() >= Duration::from_secs(2),
+        "{:?}",
+        started.elapsed()
+    );
+    assert_eq!(
+        api.probe("/livez").await,
+        200,
+        "probes are answered to the end"
+    );
+    // The request that was begun before is finished now.
+    unfinished.write_all(b"1   }").await.unwrap();
+    let answer = rest(unfinished).await;
+    assert!(answer.starts_with("HTTP/1.1 422 "), "{answer}");
+    let (status, log) = api.ended(Duration::from_secs(10)).await;
+    assert!(status.success(), "{status}");
+    assert_eq!(log.last().unwrap()["message"], "stopped");
+    assert!(
+        !log.iter()
+            .any(|line| line["message"] == "requests were cut off")
+    );
+}
+
+#[tokio::test]
+async fn the_drain_is_bounded() {
+    let settings = [("DRAIN_DELAY", "1s"), ("DRAIN_TIMEOUT", "1s")];
+    let mut api = Api::start(NO_DATABASE, &settings).await;
+    let unfinished = begin_request(&api).await;
+    let started = Instant::now();
+    api.signal("TERM");
+    let (status, log) = api.ended(Duration::from_secs(10)).await;
+    assert!(status.success(), "{status}");
+    assert!(
+        started.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        started.elapsed()
+    );
+    assert!(
+        log.iter()
+            .any(|line| line["message"] == "requests were cut off")
+    );
+    drop(unfinished);
+}
+
+#[tokio::test]
+async fn a_person_at_a_terminal_does_not_wait() {
+    let settings = [("DRAIN_DELAY", "60s")];
+    let mut api = Api::start(NO_DATABASE, &settings).await;
+    assert_eq!(
+        api.get("/").await.status(),
+        200,
+        "an idle connection holds nothing up"
+    );
+    let started = Instant::now();
+    api.signal("INT");
+    let (status, _) = api.ended(Duration::from_secs(10)).await;
+    assert!(status.success(), "{status}");
+    assert!(
+        started.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        started.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_the_wait() {
+    let settings = [("DRAIN_DELAY", "60s")];
+    let mut api = Api::start(NO_DATABASE, &settings).await;
+    api.signal("TERM");
+    api.logged("draining").await;
+    api.signal("TERM");
+    let (status, _) = api.ended(Duration::from_secs(10)).await;
+    assert!(status.success(), "{status}");
+}

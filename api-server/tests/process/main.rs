@@ -1,0 +1,16 @@
+//! The real binary as a process: its boot, its signals, its log, and a
+//! PostgreSQL of its own that is killed under it.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails where it stands"
+)]
+
+mod api;
+mod boot;
+mod database;
+mod drain;
+mod log;
+mod pages;
+mod postgres;
+mod slow;
