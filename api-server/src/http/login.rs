@@ -29,11 +29,9 @@ pub(super) struct LoginRequest {
 /// Begins a session. The tokens also come as HTTP-only cookies.
 #[utoipa::path(post, path = "/auth/login", tag = "tokens", request_body = LoginRequest, responses(
     (status = 200, description = "Logged in", body = TokenResponse),
-    (status = 400, description = "The body is not JSON", body = inline(ProblemBody), content_type = "application/problem+json"),
-    (status = 401, description = "The user name or the password is wrong", body = inline(ProblemBody), content_type = "application/problem+json"),
-    (status = 403, description = "Sent on behalf of another site", body = inline(ProblemBody), content_type = "application/problem+json"),
-    (status = 422, description = "A field is missing or of the wrong type", body = inline(ProblemBody), content_type = "application/problem+json"),
-    (status = 503, description = "Too many logins at once, or the database is away", body = inline(ProblemBody), content_type = "application/problem+json"),
+    (status = 401, description = "The user name or the password is wrong", body = ProblemBody, content_type = "application/problem+json"),
+    (status = 403, description = "Sent on behalf of another site", body = ProblemBody, content_type = "application/problem+json"),
+    (status = 503, description = "Too many logins at once, or the database is away", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(super) async fn login(
     State(app): State<App>,

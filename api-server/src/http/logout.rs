@@ -22,9 +22,8 @@ use crate::app::App;
 /// end, which is no error.
 #[utoipa::path(post, path = "/auth/logout", tag = "tokens", request_body = Option<RefreshRequest>, responses(
     (status = 204, description = "The session is over"),
-    (status = 400, description = "The body is not JSON, or a cookie came twice", body = inline(ProblemBody), content_type = "application/problem+json"),
-    (status = 403, description = "Sent on behalf of another site", body = inline(ProblemBody), content_type = "application/problem+json"),
-    (status = 422, description = "A field is of the wrong type", body = inline(ProblemBody), content_type = "application/problem+json"),
+    (status = 400, description = "The body is not JSON, or a cookie came twice", body = ProblemBody, content_type = "application/problem+json"),
+    (status = 403, description = "Sent on behalf of another site", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(super) async fn logout(
     State(app): State<App>,

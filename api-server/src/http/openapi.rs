@@ -2,7 +2,11 @@
 
 use utoipa::{
     Modify, OpenApi,
-    openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
+    openapi::{
+        ContentBuilder, Ref, ResponseBuilder,
+        path::Operation,
+        security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
+    },
 };
 
 /// Everything of the document that is not about one route.
@@ -51,5 +55,49 @@ pub(super) fn base() -> utoipa::openapi::OpenApi {
 /// The whole document.
 #[must_use]
 pub fn document() -> utoipa::openapi::OpenApi {
-    super::api().into_openapi()
+    let mut document = super::api().into_openapi();
+    for (path, item) in &mut document.paths.paths {
+        let operations = [
+            &mut item.get,
+            &mut item.post,
+            &mut item.patch,
+            &mut item.delete,
+        ];
+        for operation in operations.into_iter().flatten() {
+            add_common_problems(path, operation);
+        }
+    }
+    document
+}
+
+/// What can go wrong with any request, or with any that has a body, unless the
+/// route has said it in words of its own.
+fn add_common_problems(path: &str, operation: &mut Operation) {
+    const OF_BODIES: [(&str, &str); 5] = [
+        ("400", "The body is not JSON"),
+        ("408", "The body did not arrive within 30 seconds"),
+        ("413", "The body has more than 64 KiB"),
+        ("415", "The body is not said to be JSON"),
+        (
+            "422",
+            "A field is missing, of the wrong type, or breaks a rule",
+        ),
+    ];
+    const OF_ALL: [(&str, &str); 1] = [("500", "The server made a mistake")];
+    const OF_DATABASE: [(&str, &str); 1] = [("503", "The database is away; see Retry-After")];
+    let of_bodies = operation.request_body.is_some().then_some(OF_BODIES);
+    let of_database = (path != "/").then_some(OF_DATABASE);
+    let common = of_bodies.into_iter().flatten().chain(OF_ALL);
+    for (status, description) in common.chain(of_database.into_iter().flatten()) {
+        let responses = &mut operation.responses.responses;
+        responses.entry(status.to_owned()).or_insert_with(|| {
+            let schema = Ref::from_schema_name("Problem");
+            let content = ContentBuilder::new().schema(Some(schema)).build();
+            ResponseBuilder::new()
+                .description(description)
+                .content("application/problem+json", content)
+                .build()
+                .into()
+        });
+    }
 }

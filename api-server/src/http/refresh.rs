@@ -30,10 +30,9 @@ pub(super) struct RefreshRequest {
 /// Exchanges a refresh token, from the body or the cookie, for a new pair.
 #[utoipa::path(post, path = "/auth/refresh", tag = "tokens", request_body = Option<RefreshRequest>, responses(
     (status = 200, description = "A new pair", body = TokenResponse),
-    (status = 400, description = "The body is not JSON, or the cookie came twice", body = inline(ProblemBody), content_type = "application/problem+json"),
-    (status = 401, description = "No token, or one that is used up, expired or ended", body = inline(ProblemBody), content_type = "application/problem+json"),
-    (status = 403, description = "Sent on behalf of another site", body = inline(ProblemBody), content_type = "application/problem+json"),
-    (status = 422, description = "A field is of the wrong type", body = inline(ProblemBody), content_type = "application/problem+json"),
+    (status = 400, description = "The body is not JSON, or the cookie came twice", body = ProblemBody, content_type = "application/problem+json"),
+    (status = 401, description = "No token, or one that is used up, expired or ended", body = ProblemBody, content_type = "application/problem+json"),
+    (status = 403, description = "Sent on behalf of another site", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(super) async fn refresh(
     State(app): State<App>,

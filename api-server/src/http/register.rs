@@ -43,10 +43,9 @@ pub(super) struct RegisterResponse {
 /// Makes an account.
 #[utoipa::path(post, path = "/auth/register", tag = "account", request_body = RegisterRequest, responses(
     (status = 201, description = "The account was made", body = RegisterResponse),
-    (status = 400, description = "The body is not JSON", body = inline(ProblemBody), content_type = "application/problem+json"),
-    (status = 403, description = "Registration is closed", body = inline(ProblemBody), content_type = "application/problem+json"),
-    (status = 409, description = "The user name or the address is taken", body = inline(ProblemBody), content_type = "application/problem+json"),
-    (status = 422, description = "A field breaks a rule", body = inline(ProblemBody), content_type = "application/problem+json"),
+    (status = 403, description = "Registration is closed", body = ProblemBody, content_type = "application/problem+json"),
+    (status = 409, description = "The user name or the address is taken", body = ProblemBody, content_type = "application/problem+json"),
+    (status = 422, description = "A field breaks a rule", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(super) async fn register(
     State(app): State<App>,

@@ -44,9 +44,8 @@ impl From<User> for UserResponse {
     security(("bearer" = []), ("cookie" = [])),
     responses(
         (status = 200, description = "The account", body = UserResponse),
-        (status = 400, description = "The cookie came twice", body = inline(ProblemBody), content_type = "application/problem+json"),
-        (status = 401, description = "No token, or one that is not accepted", body = inline(ProblemBody), content_type = "application/problem+json"),
-        (status = 503, description = "The database is away", body = inline(ProblemBody), content_type = "application/problem+json"),
+        (status = 400, description = "The cookie came twice", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 401, description = "No token, or one that is not accepted", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub(super) async fn me(identity: Identity) -> Result<Json<UserResponse>, ApiError> {
