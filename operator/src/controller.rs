@@ -27,7 +27,7 @@ use crate::reconcile::children::{Children, StackKey};
 use crate::reconcile::error::Error;
 use crate::reconcile::labels::OPERATOR;
 use crate::reconcile::references::References;
-use crate::reconcile::{self, Context};
+use crate::reconcile::{self, Context, Next};
 use crate::telemetry;
 use crate::watch;
 
@@ -44,6 +44,8 @@ const DEBOUNCE: Duration = Duration::from_millis(20);
 const FIRST_RETRY: Duration = Duration::from_millis(250);
 /// The longest pause between attempts.
 const LAST_RETRY: Duration = Duration::from_mins(2);
+/// The pause before another look at what is in the way and not watched.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
 /// A reconcile that takes longer is stuck.
 const STUCK: Duration = Duration::from_mins(5);
 /// A loop that does not turn for longer is stuck, reconciles or not.
@@ -239,9 +241,12 @@ async fn reconcile_one(stack: Arc<Guarded>, shared: Arc<Shared>) -> Result<Actio
     let reason = result.as_ref().err().map_or("Reconciled", Error::reason);
     telemetry::record_reconcile(result.is_ok(), reason, begin.elapsed());
     match result {
-        Ok(()) => {
+        Ok(next) => {
             shared.lock().remove(&key);
-            Ok(Action::await_change())
+            Ok(match next {
+                Next::AwaitChange => Action::await_change(),
+                Next::LookAgain => Action::requeue(LOOK_AGAIN),
+            })
         }
         Err(error) if error.is_benign() => {
             tracing::debug!(stack = %reference, %error, "waiting");

@@ -108,10 +108,10 @@ pub fn key(stack: &AuthStack) -> StackKey {
 ///
 /// # Errors
 /// What another attempt may mend. Everything else is in the status.
-pub async fn reconcile(stack: &AuthStack, context: &Context) -> Result<(), Error> {
+pub async fn reconcile(stack: &AuthStack, context: &Context) -> Result<Next, Error> {
     if stack.metadata.deletion_timestamp.is_some() {
         // Its children go by their owner references; what is to stay, stays.
-        return Ok(());
+        return Ok(Next::AwaitChange);
     }
     let (names, outcome) = match validate::names(stack) {
         Ok(names) => {
@@ -147,7 +147,20 @@ pub async fn reconcile(stack: &AuthStack, context: &Context) -> Result<(), Error
     if let Some(next) = next {
         publish(stack, context, &previous, next).await?;
     }
-    error.map_or(Ok(()), Err)
+    match error {
+        Some(error) => Err(error),
+        None if observed.refused => Ok(Next::LookAgain),
+        None => Ok(Next::AwaitChange),
+    }
+}
+
+/// What is to happen with a stack after a reconcile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Whatever may change is watched.
+    AwaitChange,
+    /// What is in the way is not watched: look again after a while.
+    LookAgain,
 }
 
 struct Success {

@@ -17,7 +17,9 @@ fn of_spec(spec: &str) -> String {
 }
 
 fn refusal(manifest: &str) -> String {
-    render(manifest, &Images::default()).unwrap_err().to_string()
+    render(manifest, &Images::default())
+        .unwrap_err()
+        .to_string()
 }
 
 #[test]
@@ -89,29 +91,60 @@ fn an_operator_wide_image_yields_to_the_manifest_only() {
 #[test]
 fn no_secret_and_no_upgrade_label_reaches_a_pod_template() {
     let rendered = of_spec("{}");
-    for document in rendered.split("---\n").filter(|text| text.contains("template:")) {
+    for document in rendered
+        .split("---\n")
+        .filter(|text| text.contains("template:"))
+    {
         let (_, template) = document.split_once("template:").unwrap();
-        assert!(!template.contains("app.kubernetes.io/version"), "{template}");
+        assert!(
+            !template.contains("app.kubernetes.io/version"),
+            "{template}"
+        );
         assert!(!template.contains("<generated"), "{template}");
     }
 }
 
 #[test]
 fn what_cannot_be_rendered_is_said() {
-    let document = |fields: &str| format!("apiVersion: auth.dataviv.com/v1alpha1\nkind: AuthStack\n{fields}\n");
+    let document = |fields: &str| {
+        format!("apiVersion: auth.dataviv.com/v1alpha1\nkind: AuthStack\n{fields}\n")
+    };
     for (manifest, says) in [
         (String::new(), "no AuthStack"),
         ("kind: AuthStack\n".to_owned(), "apiVersion is missing"),
-        ("apiVersion: v1\nkind: Secret\n".to_owned(), "apiVersion is v1"),
-        (document("metadata: {name: shop}"), "spec"),
-        (document("metadata: {name: shop}\nspec: {apo: {}}"), "unknown field spec.apo"),
-        (document("metadata: {name: shop}\nspec: {api: {replicas: many}}"), "replicas"),
-        (document("metadata: {name: shop}\nspec: {api: {replicas: 0}}"), "spec.api.replicas"),
-        (document("metadata: {name: Shop}\nspec: {}"), "metadata.name"),
-        (document("metadata: {name: shop}\nspec: {version: 9.9.9}"), "spec.version 9.9.9"),
-        (document("metadata: {name: shop}\nspec: {postgres: {}}"), "exactly one"),
         (
-            document("metadata: {name: shop}\nspec: {nginx: {trustedProxies: ['1.2.3.4; deny all']}}"),
+            "apiVersion: v1\nkind: Secret\n".to_owned(),
+            "apiVersion is v1",
+        ),
+        (document("metadata: {name: shop}"), "spec"),
+        (
+            document("metadata: {name: shop}\nspec: {apo: {}}"),
+            "unknown field spec.apo",
+        ),
+        (
+            document("metadata: {name: shop}\nspec: {api: {replicas: many}}"),
+            "replicas",
+        ),
+        (
+            document("metadata: {name: shop}\nspec: {api: {replicas: 0}}"),
+            "spec.api.replicas",
+        ),
+        (
+            document("metadata: {name: Shop}\nspec: {}"),
+            "metadata.name",
+        ),
+        (
+            document("metadata: {name: shop}\nspec: {version: 9.9.9}"),
+            "spec.version 9.9.9",
+        ),
+        (
+            document("metadata: {name: shop}\nspec: {postgres: {}}"),
+            "exactly one",
+        ),
+        (
+            document(
+                "metadata: {name: shop}\nspec: {nginx: {trustedProxies: ['1.2.3.4; deny all']}}",
+            ),
             "trustedProxies",
         ),
         ("{".to_owned(), "document 1"),

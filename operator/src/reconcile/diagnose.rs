@@ -237,3 +237,127 @@ fn shorten(text: &str) -> String {
     let tail: String = line.chars().skip(count - MOST).collect();
     format!("… {tail}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pod(yaml: &str) -> Pod {
+        let head = "metadata: {name: shop-api-1, labels: {app.kubernetes.io/component: api}}\n";
+        serde_yaml::from_str(&format!("{head}status: {yaml}")).unwrap()
+    }
+
+    fn of_pod(yaml: &str) -> Option<Cause> {
+        let details = Details {
+            pods: vec![pod(yaml)],
+            ..Details::default()
+        };
+        diagnose(Component::Api, &details)
+    }
+
+    fn container(state: &str) -> String {
+        format!(
+            "{{containerStatuses: [{{name: api, image: 'x/api:1', imageID: '', ready: false, restartCount: 1, {state}}}]}}"
+        )
+    }
+
+    #[test]
+    fn an_image_that_cannot_be_pulled() {
+        let first = of_pod(&container(
+            "state: {waiting: {reason: ErrImagePull, message: a}}",
+        ));
+        let later = of_pod(&container(
+            "state: {waiting: {reason: ImagePullBackOff, message: b}}",
+        ));
+        assert_eq!(first, later, "one problem is one message");
+        let cause = first.unwrap();
+        assert_eq!(cause.reason, "ImagePullFailed");
+        assert!(cause.stalled);
+        assert!(cause.message.contains("x/api:1"), "{}", cause.message);
+        assert!(
+            cause.message.contains("spec.api.image"),
+            "{}",
+            cause.message
+        );
+    }
+
+    #[test]
+    fn a_program_that_keeps_ending_says_its_last_words() {
+        let cause = of_pod(&container(
+            "state: {waiting: {reason: CrashLoopBackOff, message: wait}}, lastState: {terminated: {exitCode: 3, message: 'line one\n\n line two'}}",
+        ))
+        .unwrap();
+        assert_eq!(cause.reason, "ContainerCrashing");
+        assert!(
+            cause.message.ends_with("exit code 3: line one line two"),
+            "{}",
+            cause.message
+        );
+        assert!(!cause.stalled, "the database may come back");
+    }
+
+    #[test]
+    fn a_pod_that_fits_nowhere() {
+        let cause = of_pod(
+            "{conditions: [{type: PodScheduled, status: 'False', reason: Unschedulable, message: 0/1 nodes}]}",
+        )
+        .unwrap();
+        assert_eq!(cause.reason, "Unschedulable");
+    }
+
+    #[test]
+    fn a_pod_that_just_starts_is_no_cause() {
+        assert_eq!(
+            of_pod(&container("state: {waiting: {reason: PodInitializing}}")),
+            None
+        );
+        assert_eq!(of_pod(&container("state: {running: {}}")), None);
+        assert_eq!(of_pod("{}"), None);
+    }
+
+    #[test]
+    fn another_component_s_pod_is_not_blamed() {
+        let details = Details {
+            pods: vec![pod(&container("state: {waiting: {reason: ErrImagePull}}"))],
+            ..Details::default()
+        };
+        assert_eq!(diagnose(Component::Nginx, &details), None);
+    }
+
+    fn of_claim(class: &str, said: &str) -> Option<Cause> {
+        let claim = format!(
+            "metadata: {{name: data-shop-postgres-0, uid: u}}\nspec: {class}\nstatus: {{phase: Pending}}"
+        );
+        let event = format!(
+            "metadata: {{}}\ninvolvedObject: {{uid: u}}\nreason: ProvisioningFailed\nmessage: '{said}'"
+        );
+        let details = Details {
+            claims: vec![serde_yaml::from_str(&claim).unwrap()],
+            events: vec![serde_yaml::from_str(&event).unwrap()],
+            ..Details::default()
+        };
+        diagnose(Component::Postgres, &details)
+    }
+
+    #[test]
+    fn a_volume_that_nobody_makes() {
+        let named = "{storageClassName: fast}";
+        let cause = of_claim(named, "storageclass \"fast\" not found").unwrap();
+        assert_eq!(cause.reason, "StorageClassNotFound");
+        assert!(
+            cause.message.contains("create the StorageClass fast"),
+            "{}",
+            cause.message
+        );
+        assert_eq!(of_claim(named, "no space").unwrap().reason, "VolumePending");
+        let none = of_claim("{}", "no storage class is set").unwrap();
+        assert!(none.message.contains("default"), "{}", none.message);
+    }
+
+    #[test]
+    fn long_words_keep_their_end() {
+        let short = shorten(&format!("{}the error", "x ".repeat(1_000)));
+        assert!(short.starts_with('…') && short.ends_with("the error"));
+        assert!(short.chars().count() <= 402);
+    }
+}

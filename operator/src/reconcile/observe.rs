@@ -33,6 +33,9 @@ pub struct Observed {
     pub serving: bool,
     /// The API's pods, if there is a Deployment.
     pub api_pods: Option<Pods>,
+    /// Whether an object could not be written for a reason that lies in what
+    /// nobody here watches: another's object of its name, a quota, a policy.
+    pub refused: bool,
 }
 
 /// Numbers of pods.
@@ -115,6 +118,7 @@ impl Observed {
             ingress,
             serving: _,
             api_pods: _,
+            refused: _,
         } = self;
         [
             (ConditionType::CredentialsReady, credentials),
@@ -204,6 +208,7 @@ pub fn observe(
             .unwrap_or_else(|| Finding::ready("Ready", "the credentials are there")),
         serving: database_serves && some_ready(api_pods) && some_ready(nginx_pods),
         database,
+        refused: is_refused(applied),
         api,
         nginx,
         ingress: ingress_finding(ingress.as_ref(), &inputs.tls),
@@ -231,6 +236,7 @@ pub fn observe_unapplied(names: &Names, children: &HashMap<ChildKey, Arc<Live>>)
         credentials: Finding::unknown("NotApplied", "not looked at, because of an earlier problem"),
         serving: some_ready(postgres_pods) && some_ready(api_pods) && some_ready(nginx_pods),
         database,
+        refused: false,
         api: part(Component::Api, api),
         nginx: part(Component::Nginx, nginx),
         ingress: match of("Ingress", names.ingress()) {
@@ -260,6 +266,50 @@ fn refused<const N: usize>(outcomes: [&Outcome; N]) -> Option<Finding> {
         Outcome::Live(_) => None,
         Outcome::Refused { reason, message } => Some(Finding::stalled(reason, message)),
     })
+}
+
+fn is_refused(applied: &Desired<Applied>) -> bool {
+    let Desired {
+        credentials,
+        postgres,
+        api,
+        nginx,
+        ingress,
+    } = applied;
+    let postgres = postgres.as_ref().is_some_and(|postgres| {
+        let Postgres {
+            service_account,
+            config_map,
+            service,
+            headless_service,
+            stateful_set,
+        } = postgres;
+        let all = [
+            service_account,
+            config_map,
+            service,
+            headless_service,
+            stateful_set,
+        ];
+        refused(all).is_some()
+    });
+    let Api {
+        service_account,
+        service,
+        deployment,
+    } = api;
+    let api = refused([service_account, service, deployment]).is_some();
+    let Nginx {
+        service_account,
+        config_map,
+        service,
+        deployment,
+    } = nginx;
+    let nginx = refused([service_account, config_map, service, deployment]).is_some();
+    let ingress = ingress
+        .as_ref()
+        .is_some_and(|ingress| refused([ingress]).is_some());
+    refused([credentials]).is_some() || postgres || api || nginx || ingress
 }
 
 fn rollout(live: &Live) -> Option<&Rollout> {

@@ -82,8 +82,10 @@ fn parse(mut value: serde_yaml::Value) -> Result<AuthStack, String> {
         fields.remove("kind");
     }
     let mut unknown = Vec::new();
-    let stack: AuthStack = serde_ignored::deserialize(value, |path| unknown.push(path.to_string()))
-        .map_err(|error| error.to_string())?;
+    let mut track = serde_path_to_error::Track::new();
+    let fields = serde_path_to_error::Deserializer::new(value, &mut track);
+    let stack = serde_ignored::deserialize(fields, |path| unknown.push(path.to_string()));
+    let stack: AuthStack = stack.map_err(|error| format!("{}: {error}", track.path()))?;
     if unknown.is_empty() {
         Ok(stack)
     } else {

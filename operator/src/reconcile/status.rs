@@ -161,7 +161,7 @@ fn conditions(verdict: &Verdict<'_>) -> Vec<Row> {
         (
             ConditionType::Reconciling,
             Some(false),
-            reason,
+            "Idle",
             "nothing is in progress".to_owned(),
         )
     });
@@ -171,7 +171,7 @@ fn conditions(verdict: &Verdict<'_>) -> Vec<Row> {
         (
             ConditionType::Stalled,
             Some(false),
-            reason,
+            "NoProblem",
             "nothing waits for a human".to_owned(),
         )
     });
@@ -224,3 +224,6 @@ fn condition(
         message,
     }
 }
+
+#[cfg(test)]
+mod tests;
