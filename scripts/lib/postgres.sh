@@ -6,12 +6,9 @@
 pg_find() {
   local jar version=18.3.0 dir
   PG_BIN=
-  if command -v postgres initdb pg_ctl >/dev/null; then
-    PG_BIN=$(dirname "$(command -v postgres)")
-    return
-  fi
-  for dir in /usr/lib/postgresql/*/bin; do # the last is the latest
-    if [ -x "$dir/initdb" ]; then PG_BIN=$dir; fi
+  for dir in $(printf '%s\n' /usr/lib/postgresql/*/bin | sort -V) "$(dirname "$(command -v postgres || true)")"; do
+    # The last is the latest, and what PATH names is what the user wants.
+    if [ -x "$dir/postgres" ] && [ -x "$dir/initdb" ] && [ -x "$dir/pg_ctl" ]; then PG_BIN=$dir; fi
   done
   [ -z "$PG_BIN" ] || return 0
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
@@ -44,6 +41,12 @@ pg_run() { # COMMAND...: as an unprivileged user
   (cd / && setpriv --reuid "$user" --regid "$(id -g "$user")" --clear-groups "$@")
 }
 
+pg_work() { # a new directory for things that are thrown away, which the user above can enter
+  local dir; dir=$(mktemp -d)
+  chmod 711 "$dir"
+  echo "$dir"
+}
+
 pg_make() { # DIRECTORY DATABASE INITDB-OPTIONS...: a cluster with one superuser and one database, both of that name
   local dir=$1 database=$2 password; shift 2
   mkdir -p "$dir"
@@ -53,7 +56,7 @@ pg_make() { # DIRECTORY DATABASE INITDB-OPTIONS...: a cluster with one superuser
   if [ "$(id -u)" = 0 ]; then pg_run true; chown -R "$(pg_run id -u)" "$dir"; fi
   pg_run "$PG_BIN/initdb" -D "$dir/data" -U "$database" --pwfile="$dir/password" -A scram-sha-256 -E UTF8 --locale=C.UTF-8 "$@" >/dev/null
   # Some distributions of the server come without createdb and psql.
-  echo "CREATE DATABASE $database" | pg_run "$PG_BIN/postgres" --single -D "$dir/data" postgres >/dev/null
+  echo "CREATE DATABASE $database" | pg_run "$PG_BIN/postgres" --single -D "$dir/data" -c log_checkpoints=off postgres >/dev/null
   touch "$dir/made"
 }
 
