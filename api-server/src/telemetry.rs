@@ -1,15 +1,20 @@
 //! Logs: one JSON object per line, on standard output.
 
-use std::panic;
+use std::{io, panic};
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{Layer, filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::args::LogLevel;
 
+mod writer;
+
+pub use writer::LogGuard;
+
 /// Starts logging, at `level` for this crate and no more than warnings for
-/// others: at a lower level they would log statements and headers.
-pub fn init(level: LogLevel) {
+/// others: at a lower level they would log statements and headers. It goes on
+/// until the guard is dropped.
+pub fn init(level: LogLevel) -> io::Result<LogGuard> {
     let ours = match level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,
@@ -20,15 +25,18 @@ pub fn init(level: LogLevel) {
     let targets = Targets::new()
         .with_default(ours.min(LevelFilter::WARN))
         .with_target("authstack_api", ours);
+    let (writer, guard) = writer::start(io::stdout())?;
     let lines = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
         .with_current_span(false)
         .with_span_list(false)
+        .with_writer(writer)
         .with_filter(targets);
     // Fails only where somebody else has set a subscriber up: a test.
     let _ = tracing_subscriber::registry().with(lines).try_init();
     log_panics();
+    Ok(guard)
 }
 
 /// A panic is a log line with its place. Its message may quote data, but

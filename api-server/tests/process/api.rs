@@ -128,6 +128,15 @@ impl Api {
         .await
     }
 
+    /// Waits for the log line of a request to this route.
+    pub(crate) async fn requested(&self, route: &str) -> Value {
+        eventually(Duration::from_secs(15), async || {
+            let mut lines = self.log().into_iter();
+            lines.find(|line| line["route"] == route)
+        })
+        .await
+    }
+
     /// The log so far.
     pub(crate) fn log(&self) -> Vec<Value> {
         let lines = self.lines.lock().unwrap();

@@ -199,6 +199,7 @@ nonsense
     let variables = [("DATABASE_URL", ""), ("SECRET_KEY", "")];
     let api = Api::start_with_dotenv("", &variables, dotenv).await;
     assert_eq!(api.get("/").await.status(), 200);
+    api.requested("/").await;
     let log = api.log();
     let warned: Vec<_> = log.iter().filter(|line| line["level"] == "WARN").collect();
     for name in ["ALGORITHM", "APP_NAME"] {

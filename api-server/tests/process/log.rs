@@ -1,9 +1,11 @@
 //! The log: one JSON line per request, and nothing in it that is secret.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::{
-    api::{Api, PASSWORD, SECRET},
+    api::{Api, PASSWORD, SECRET, eventually},
     postgres::Postgres,
 };
 
@@ -26,6 +28,8 @@ async fn one_line_per_request_without_secrets() {
     assert_eq!(api.post("/auth/refresh", &body).await.status(), 200);
     api.get("/some/path?with=query").await;
 
+    // Lines gather for a moment before they are written.
+    api.requested("unmatched").await;
     let log = api.log();
     let requests: Vec<_> = log
         .iter()
@@ -94,8 +98,11 @@ async fn the_cause_of_a_503_is_in_the_log_and_not_in_the_answer() {
         !text.contains("127.0.0.1") && !text.contains("sqlx"),
         "{text}"
     );
-    let log = api.log();
-    let line = log.iter().find(|line| line["request_id"] == id).unwrap();
+    let line = eventually(Duration::from_secs(5), async || {
+        let mut lines = api.log().into_iter();
+        lines.find(|line| line["request_id"] == id)
+    })
+    .await;
     assert_eq!(line["level"], "WARN");
     assert!(
         line["cause"].as_str().unwrap().contains("database"),
