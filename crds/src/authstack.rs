@@ -92,10 +92,7 @@ pub struct AuthStackSpec {
     /// nginx and PostgreSQL. It stays what it is when the operator is upgraded;
     /// change it to upgrade the stack.
     #[serde(default = "default_version")]
-    #[schemars(
-        regex(pattern = r"^[0-9]{1,5}\.[0-9]{1,5}\.[0-9]{1,5}$"),
-        length(max = 17)
-    )]
+    #[schemars(schema_with = "schema::version")]
     pub version: String,
 
     /// What happens to the data volume and its credentials when the AuthStack is

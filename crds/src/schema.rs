@@ -24,8 +24,11 @@ const QUANTITY: &str =
 pub(crate) fn storage_quantity(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "string",
-        "pattern": r"^[1-9][0-9]{0,14}([KMGTPE]i|[kMGTPE])?$",
         "maxLength": 17,
+        "x-kubernetes-validations": [{
+            "rule": r"self.matches('^[1-9][0-9]{0,14}([KMGTPE]i|[kMGTPE])?$')",
+            "message": "must be a whole quantity of bytes, such as 10Gi",
+        }],
     })
 }
 
@@ -36,6 +39,7 @@ pub(crate) fn quantities(_: &mut SchemaGenerator) -> Schema {
         "maxProperties": 16,
         "additionalProperties": {
             "pattern": QUANTITY,
+            "minimum": 0,
             "x-kubernetes-int-or-string": true,
         },
     })
@@ -46,9 +50,11 @@ pub(crate) fn image(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "string",
         "nullable": true,
-        "minLength": 1,
         "maxLength": 512,
-        "pattern": r"^[a-z0-9][-._/:@a-zA-Z0-9]*$",
+        "x-kubernetes-validations": [{
+            "rule": r"self.matches('^[a-z0-9][-._/:@a-zA-Z0-9]*$')",
+            "message": "must be an image reference, such as registry.example.com/name:1.0",
+        }],
     })
 }
 
@@ -63,8 +69,27 @@ pub(crate) fn object_name(_: &mut SchemaGenerator) -> Schema {
 }
 
 /// A host name: the same letters, and no wildcard, because it becomes a URL.
-pub(crate) fn host_name(generator: &mut SchemaGenerator) -> Schema {
-    object_name(generator)
+pub(crate) fn host_name(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "maxLength": 253,
+        "x-kubernetes-validations": [{
+            "rule": r"self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')",
+            "message": "must be a host name in lower case without scheme, port or wildcard, such as auth.example.com",
+        }],
+    })
+}
+
+/// A version of the stack.
+pub(crate) fn version(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "maxLength": 17,
+        "x-kubernetes-validations": [{
+            "rule": r"self.matches('^[0-9]{1,5}[.][0-9]{1,5}[.][0-9]{1,5}$')",
+            "message": "must be a full version, such as 0.1.0",
+        }],
+    })
 }
 
 /// Networks in CIDR notation; the API server knows what one is.

@@ -152,7 +152,7 @@ async fn control(
 async fn stop_before_start(stop: &CancellationToken, stacks: &Store<Guarded>) {
     stop.cancelled().await;
     if stacks.wait_until_ready().now_or_never().is_some() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
@@ -177,6 +177,7 @@ fn stacks(
         Some(namespace) => Api::namespaced(client, namespace),
         None => Api::all(client),
     };
+    let scope = namespace.map(ToOwned::to_owned);
     let config = watcher::Config::default().timeout(WATCH_SECONDS);
     watcher(api, config)
         .default_backoff()
@@ -192,7 +193,7 @@ fn stacks(
                 Ok(_) => {}
             }
             let count = u32::try_from(shared.store.len()).unwrap_or(u32::MAX);
-            telemetry::set_managed_stacks(count);
+            telemetry::set_managed_stacks(scope.as_deref(), count);
         })
         .applied_objects()
 }
@@ -236,7 +237,7 @@ async fn reconcile_one(stack: Arc<Guarded>, shared: Arc<Shared>) -> Result<Actio
         .health
         .liveness()
         .watch(format!("reconcile {reference}"), STUCK);
-    let result = reconcile::reconcile(stack, &shared.context).await;
+    let result = Box::pin(reconcile::reconcile(stack, &shared.context)).await;
     drop(heartbeat);
     let reason = result.as_ref().err().map_or("Reconciled", Error::reason);
     telemetry::record_reconcile(result.is_ok(), reason, begin.elapsed());
@@ -260,6 +261,7 @@ async fn reconcile_one(stack: Arc<Guarded>, shared: Arc<Shared>) -> Result<Actio
 }
 
 /// When to try again: sooner at first, and each stack at its own pace.
+#[expect(clippy::needless_pass_by_value, reason = "the controller calls it so")]
 fn retry(stack: Arc<Guarded>, _: &Error, shared: Arc<Shared>) -> Action {
     let key = key_of(&ObjectRef::from_obj(stack.as_ref()));
     let mut failures = shared.lock();

@@ -115,7 +115,7 @@ pub async fn reconcile(stack: &AuthStack, context: &Context) -> Result<Next, Err
     }
     let (names, outcome) = match validate::names(stack) {
         Ok(names) => {
-            let outcome = pipeline(stack, &names, context).await;
+            let outcome = Box::pin(pipeline(stack, &names, context)).await;
             (Some(names), outcome)
         }
         Err(error) => (None, Err(error.into())),
@@ -193,15 +193,14 @@ async fn pipeline(
     let stack = validate::validate(stack, &inputs, &context.images)?;
     let url = || Some(stack.public_url.clone());
     let desired = desired::build(&stack, &inputs.credentials);
-    let applier = Applier {
+    let writer = Applier {
         client,
         children: &context.children,
         written: &context.written,
         stack: &key,
         uid: &stack.uid,
     };
-    let applied = applier
-        .apply(desired, inputs.credentials_meta.clone())
+    let applied = Box::pin(writer.apply(desired, inputs.credentials_meta.clone()))
         .await
         .map_err(|error| Failure { error, url: url() })?;
     let details = if observe::needs_details(&applied) {
@@ -210,7 +209,7 @@ async fn pipeline(
         Details::default()
     };
     Ok(Success {
-        observed: observe::observe(&stack, &inputs, &applied, &details),
+        observed: observe::observe(&inputs, &applied, &details),
         url: stack.public_url,
     })
 }

@@ -142,9 +142,9 @@ pub fn record_reconcile(ok: bool, reason: &'static str, took: Duration) {
     histogram!(RECONCILE_DURATION, "result" => result).record(took);
 }
 
-/// Says how many AuthStacks this replica knows.
-pub fn set_managed_stacks(count: u32) {
-    gauge!(MANAGED_STACKS).set(count);
+/// Says how many AuthStacks this replica knows in a namespace, or in all.
+pub fn set_managed_stacks(namespace: Option<&str>, count: u32) {
+    gauge!(MANAGED_STACKS, "namespace" => namespace.unwrap_or("*").to_owned()).set(count);
 }
 
 /// Resident memory in bytes, from `/proc/self/status`, which unlike `statm`
@@ -172,7 +172,7 @@ mod tests {
             record_reconcile(true, "Ready", Duration::from_millis(20));
             record_reconcile(true, "Ready", Duration::from_millis(20));
             record_reconcile(false, "ApplyFailed", Duration::from_secs(2));
-            set_managed_stacks(7);
+            set_managed_stacks(None, 7);
         });
         let text = metrics.render(true);
         for line in [
@@ -180,7 +180,7 @@ mod tests {
             r#"authstack_reconciles_total{result="error",reason="ApplyFailed"} 1"#,
             r#"authstack_reconcile_duration_seconds_bucket{result="ok",le="0.025"} 2"#,
             r#"authstack_reconcile_duration_seconds_count{result="error"} 1"#,
-            "authstack_managed_stacks 7",
+            "authstack_managed_stacks{namespace=\"*\"} 7",
             "authstack_leader 1",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} in\n{text}");

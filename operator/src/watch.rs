@@ -20,7 +20,7 @@ use kube::{Resource, ResourceExt as _};
 use tokio::sync::{mpsc, watch};
 
 use crate::client::WATCH_SECONDS;
-use crate::reconcile::children::{Child, Children, Live, StackKey, State};
+use crate::reconcile::children::{Child, Children, Live, StackKey};
 use crate::reconcile::labels::{INSTANCE, managed_selector};
 
 type Task<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
@@ -101,7 +101,7 @@ impl<'a> Scope<'a> {
 
     fn child_metadata<K: Child>(&self) -> Task<'a> {
         let events = watcher(self.api::<PartialObjectMeta<K>>(), labelled());
-        let live = |object: &PartialObjectMeta<K>| Live::new(&object.metadata, State::Plain);
+        let live = |object: &PartialObjectMeta<K>| Live::of_metadata(&object.metadata);
         self.follow::<K, _, _>(events, live)
     }
 

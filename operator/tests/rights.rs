@@ -94,7 +94,9 @@ impl Admin {
     async fn create_stack(&self) {
         let stack = json!({
             "apiVersion": "auth.dataviv.com/v1alpha1", "kind": "AuthStack",
-            "metadata": {"name": "demo"}, "spec": {},
+            "metadata": {"name": "demo"},
+            // The certificate is missing, which is worth an event.
+            "spec": {"ingress": {"host": "a.example.com", "tls": {"secretName": "tls"}}},
         });
         let stack = serde_json::from_value(stack).unwrap();
         let stacks = self.api::<AuthStack>();

@@ -6,7 +6,6 @@
 //! was after our last write, and was not edited since, is left alone.
 
 use std::collections::{HashMap, HashSet};
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use k8s_openapi::api::core::v1::Secret;
@@ -18,7 +17,7 @@ use serde_json::json;
 
 use authstack_crds::AuthStack;
 
-use super::children::{Child, ChildKey, Children, Live, StackKey, is_our_update};
+use super::children::{Child, ChildKey, Children, Live, StackKey, fingerprint, is_our_update};
 use super::desired::{self, Desired, Prepared, Stage};
 use super::error::{Error, api, is_refusal};
 use super::labels::OPERATOR;
@@ -117,18 +116,18 @@ impl Applier<'_> {
             ingress,
         } = desired;
         let credentials = self.credentials(credentials, found).await?;
+        // Boxed: the objects inside are large, and the stack of a task is not.
         let postgres = match postgres {
-            Some(postgres) => Some(self.postgres(postgres).await?),
+            Some(postgres) => Some(Box::pin(self.postgres(postgres)).await?),
             None => None,
         };
-        let api = self.api(api).await?;
-        let nginx = self.nginx(nginx).await?;
-        let ingress = match ingress {
-            Some(ingress) => Some(self.child(Component::Ingress, ingress).await?),
-            None => {
-                self.prune::<Ingress>(&HashSet::new()).await?;
-                None
-            }
+        let api = Box::pin(self.api(api)).await?;
+        let nginx = Box::pin(self.nginx(nginx)).await?;
+        let ingress = if let Some(ingress) = ingress {
+            Some(self.child(Component::Ingress, ingress).await?)
+        } else {
+            self.prune::<Ingress>(&HashSet::new()).await?;
+            None
         };
         Ok(Desired {
             credentials,
@@ -366,10 +365,7 @@ impl Applier<'_> {
             found.labels.as_ref().and_then(|labels| labels.get(key)) == Some(value)
         });
         if has_labels && found.owner_references.clone().unwrap_or_default() == owners {
-            return Ok(Outcome::Live(Arc::new(Live::new(
-                &found,
-                super::children::State::Plain,
-            ))));
+            return Ok(Outcome::Live(Arc::new(Live::of_metadata(&found))));
         }
         let patch = json!({"metadata": {
             "labels": labels,
@@ -386,7 +382,7 @@ impl Applier<'_> {
             .await;
         match patched {
             Ok(patched) => {
-                let live = Live::new(&patched.metadata, super::children::State::Plain);
+                let live = Live::of_metadata(&patched.metadata);
                 Ok(Outcome::Live(Arc::new(live)))
             }
             Err(error) if is_refusal(&error) => Ok(Outcome::Refused {
@@ -438,14 +434,4 @@ impl Applier<'_> {
     fn objects<K: Child>(&self) -> Api<K> {
         Api::namespaced(self.client.clone(), &self.stack.namespace)
     }
-}
-
-/// Tells one wish from another.
-fn fingerprint<K: Child>(object: &K) -> u64 {
-    let mut hash = DefaultHasher::new();
-    // Typed objects of string-keyed maps always encode, and always alike.
-    serde_json::to_string(object)
-        .unwrap_or_default()
-        .hash(&mut hash);
-    hash.finish()
 }

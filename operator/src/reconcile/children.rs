@@ -30,6 +30,9 @@ pub struct StackKey {
 /// Kind and name of a child.
 pub type ChildKey = (&'static str, String);
 
+/// What is known of the children of one stack.
+pub type Known = HashMap<ChildKey, Arc<Live>>;
+
 /// A kind of object that stacks consist of.
 pub trait Child:
     Resource<DynamicType = (), Scope = NamespaceResourceScope>
@@ -43,6 +46,11 @@ pub trait Child:
 {
     /// Its kind, as messages name it.
     const KIND: &'static str;
+
+    /// A fingerprint of its spec, of the kinds that are watched whole.
+    fn spec_fingerprint(&self) -> Option<u64> {
+        None
+    }
 
     /// What its status says, where that matters to the stack.
     fn state(&self) -> State {
@@ -117,12 +125,16 @@ pub struct Controller {
 impl Live {
     /// What is known of an object.
     pub fn of<K: Child>(object: &K) -> Self {
-        Self::new(object.meta(), object.state())
+        Self::build(object.meta(), object.spec_fingerprint(), object.state())
     }
 
     /// What is known of an object of which only the metadata was seen.
     #[must_use]
-    pub fn new(meta: &ObjectMeta, state: State) -> Self {
+    pub fn of_metadata(meta: &ObjectMeta) -> Self {
+        Self::build(meta, None, State::Plain)
+    }
+
+    fn build(meta: &ObjectMeta, spec: Option<u64>, state: State) -> Self {
         let controller = meta
             .owner_references
             .iter()
@@ -136,7 +148,7 @@ impl Live {
         Self {
             uid: meta.uid.clone().unwrap_or_default(),
             version: meta.resource_version.clone().unwrap_or_default(),
-            content: content(meta),
+            content: content(meta, spec),
             controller,
             deleting: meta.deletion_timestamp.is_some(),
             owned_by_update: meta.managed_fields.iter().flatten().any(is_our_update),
@@ -152,26 +164,35 @@ pub(super) fn is_our_update(entry: &ManagedFieldsEntry) -> bool {
         && entry.subresource.is_none()
 }
 
-/// A fingerprint of what was written into an object. Kinds with a spec count
-/// its generations; of the others every version is a new content.
-fn content(meta: &ObjectMeta) -> u64 {
+/// A fingerprint of what was written into an object. Of a kind that is watched
+/// whole that is its spec and metadata; its generation would not do, because a
+/// Deployment's also counts what its controller notes in annotations. Of the
+/// others every version is a new content.
+fn content(meta: &ObjectMeta, spec: Option<u64>) -> u64 {
     let mut hash = DefaultHasher::new();
-    match meta.generation {
-        Some(generation) => {
-            generation.hash(&mut hash);
-            meta.labels.hash(&mut hash);
-            for owner in meta.owner_references.iter().flatten() {
-                (&owner.uid, owner.controller).hash(&mut hash);
-            }
-            // Controllers number their rollouts in annotations.
-            let foreign = |key: &&String| key.starts_with("deployment.kubernetes.io/");
-            let annotations = meta.annotations.iter().flatten();
-            for (key, value) in annotations.filter(|(key, _)| !foreign(key)) {
-                (key, value).hash(&mut hash);
-            }
-        }
-        None => meta.resource_version.hash(&mut hash),
+    let Some(spec) = spec else {
+        meta.resource_version.hash(&mut hash);
+        return hash.finish();
+    };
+    spec.hash(&mut hash);
+    meta.labels.hash(&mut hash);
+    for owner in meta.owner_references.iter().flatten() {
+        (&owner.uid, owner.controller).hash(&mut hash);
     }
+    let by_controller = |key: &&String| key.starts_with("deployment.kubernetes.io/");
+    let annotations = meta.annotations.iter().flatten();
+    for (key, value) in annotations.filter(|(key, _)| !by_controller(key)) {
+        (key, value).hash(&mut hash);
+    }
+    hash.finish()
+}
+
+/// Tells one value from another. Typed objects of string-keyed maps always
+/// encode, and always alike.
+pub(super) fn fingerprint<T: serde::Serialize + ?Sized>(value: &T) -> u64 {
+    let mut hash = DefaultHasher::new();
+    let text = serde_json::to_string(value).unwrap_or_default();
+    text.hash(&mut hash);
     hash.finish()
 }
 
@@ -249,7 +270,7 @@ impl Children {
 
     /// Everything that a stack has.
     #[must_use]
-    pub fn of(&self, stack: &StackKey) -> HashMap<ChildKey, Arc<Live>> {
+    pub fn of(&self, stack: &StackKey) -> Known {
         let stacks = self.lock();
         let children = stacks.get(stack).into_iter().flatten();
         children
@@ -295,6 +316,10 @@ impl Child for ServiceAccount {
 impl Child for StatefulSet {
     const KIND: &'static str = "StatefulSet";
 
+    fn spec_fingerprint(&self) -> Option<u64> {
+        Some(fingerprint(&self.spec))
+    }
+
     fn state(&self) -> State {
         let wanted = self.spec.as_ref().and_then(|spec| spec.replicas);
         let Some(status) = &self.status else {
@@ -319,6 +344,10 @@ impl Child for StatefulSet {
 
 impl Child for Deployment {
     const KIND: &'static str = "Deployment";
+
+    fn spec_fingerprint(&self) -> Option<u64> {
+        Some(fingerprint(&self.spec))
+    }
 
     fn state(&self) -> State {
         let wanted = self.spec.as_ref().and_then(|spec| spec.replicas);
@@ -345,6 +374,10 @@ impl Child for Deployment {
 impl Child for Ingress {
     const KIND: &'static str = "Ingress";
 
+    fn spec_fingerprint(&self) -> Option<u64> {
+        Some(fingerprint(&self.spec))
+    }
+
     fn state(&self) -> State {
         let balancer = self
             .status
@@ -366,7 +399,7 @@ mod tests {
             resource_version: Some(version.to_owned()),
             ..ObjectMeta::default()
         };
-        Live::new(&meta, State::Plain)
+        Live::of_metadata(&meta)
     }
 
     fn stack(name: &str) -> StackKey {
@@ -413,27 +446,24 @@ mod tests {
 
     #[test]
     fn a_status_is_no_new_content_and_an_edit_is() {
-        let meta = |version: &str, generation, label: &str| ObjectMeta {
+        let meta = |version: &str, note: (&str, &str), label: &str| ObjectMeta {
             resource_version: Some(version.to_owned()),
-            generation,
+            annotations: Some([(note.0.to_owned(), note.1.to_owned())].into()),
             labels: Some([("a".to_owned(), label.to_owned())].into()),
             ..ObjectMeta::default()
         };
-        assert_eq!(
-            content(&meta("1", Some(1), "x")),
-            content(&meta("2", Some(1), "x"))
-        );
+        let revision = |number| ("deployment.kubernetes.io/revision", number);
+        let first = content(&meta("1", revision("1"), "x"), Some(1));
+        let same = [meta("2", revision("1"), "x"), meta("1", revision("2"), "x")];
+        assert!(same.iter().all(|meta| content(meta, Some(1)) == first));
+        assert_ne!(content(&meta("1", revision("1"), "x"), Some(2)), first);
+        assert_ne!(content(&meta("1", revision("1"), "y"), Some(1)), first);
+        assert_ne!(content(&meta("1", ("a/b", "1"), "x"), Some(1)), first);
+        let plain = |version| content(&meta(version, revision("1"), "x"), None);
         assert_ne!(
-            content(&meta("1", Some(1), "x")),
-            content(&meta("2", Some(2), "x"))
-        );
-        assert_ne!(
-            content(&meta("1", Some(1), "x")),
-            content(&meta("1", Some(1), "y"))
-        );
-        assert_ne!(
-            content(&meta("1", None, "x")),
-            content(&meta("2", None, "x"))
+            plain("1"),
+            plain("2"),
+            "without a spec every version counts"
         );
     }
 }

@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use authstack_crds::{AuthStack, PostgresSpec, SecretKeyRef};
 
-use super::digest::digest;
+use super::digest::{digest, hex};
 use super::error::{Error, api};
 use super::labels::{INSTANCE, MANAGED_BY, OPERATOR};
 use super::names::{Component, Names, POSTGRES_MAJOR, credential};
@@ -224,8 +224,7 @@ fn generate(names: &Names, claim: Option<&ObjectMeta>) -> Result<Credentials, Er
 fn random() -> SecretString {
     let mut bytes = [0_u8; 32];
     rand::rng().fill_bytes(&mut bytes);
-    let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    SecretString::from(text)
+    SecretString::from(hex(&bytes))
 }
 
 async fn external(secrets: &Api<Secret>, spec: &PostgresSpec) -> Result<Option<External>, Error> {

@@ -207,7 +207,8 @@ fn crash(pod: &Pod, _: Component) -> Option<Cause> {
     })
 }
 
-/// A pod that fits on no node.
+/// A pod that fits on no node. An autoscaler may be bringing one, so it does not
+/// call for a human by itself.
 fn schedule(pod: &Pod, _: Component) -> Option<Cause> {
     let conditions = pod.status.as_ref()?.conditions.as_ref()?;
     let condition = conditions.iter().find(|condition| {
@@ -222,7 +223,7 @@ fn schedule(pod: &Pod, _: Component) -> Option<Cause> {
             pod.name_any(),
             shorten(condition.message.as_deref().unwrap_or_default())
         ),
-        stalled: true,
+        stalled: false,
     })
 }
 

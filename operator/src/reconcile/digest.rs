@@ -1,5 +1,7 @@
 //! Digests of what pods read at start.
 
+use std::fmt::Write as _;
+
 use sha2::{Digest as _, Sha256};
 
 /// SHA-256 over parts, each with its length before it so that no two lists of
@@ -12,10 +14,17 @@ pub(super) fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
         hash.update(part);
     }
     let full: [u8; 32] = hash.finalize().into();
-    full[..16]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex(&full[..16])
+}
+
+/// Bytes in hexadecimal.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        // Writing to a String does not fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }
 
 #[cfg(test)]

@@ -2,19 +2,15 @@
 //!
 //! Pure, and fed with objects that the API server returned, never with wishes.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
 use authstack_crds::ConditionType;
 
 use super::apply::{Applied, Outcome};
-use super::children::{ChildKey, Live, Rollout, State};
+use super::children::{Known, Live, Rollout, State};
 use super::dereference::{Inputs, Reference};
 use super::desired::{Api, Desired, Nginx, Postgres};
 use super::diagnose::{Cause, diagnose};
 use super::inspect::Details;
 use super::names::{Component, Names};
-use super::validate::{Database, Stack};
 
 /// What is true of a stack.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -162,12 +158,7 @@ pub fn needs_details(applied: &Desired<Applied>) -> bool {
 
 /// What is true of a stack whose children were applied.
 #[must_use]
-pub fn observe(
-    stack: &Stack,
-    inputs: &Inputs,
-    applied: &Desired<Applied>,
-    details: &Details,
-) -> Observed {
+pub fn observe(inputs: &Inputs, applied: &Desired<Applied>, details: &Details) -> Observed {
     let Desired {
         credentials,
         postgres,
@@ -192,16 +183,13 @@ pub fn observe(
         .unwrap_or_else(|| workload(Component::Nginx, live(nginx_pods), details));
     let api_pods = live(api_pods).and_then(rollout).map(pods);
     let nginx_pods = live(nginx_pods).and_then(rollout).map(pods);
-    let (database, database_serves) = match (&stack.database, postgres) {
-        (Database::Managed(_), Some(postgres)) => {
-            let pods = live(&postgres.stateful_set).and_then(rollout).map(pods);
-            (managed(postgres, details), some_ready(pods))
-        }
-        _ => {
-            let finding = external(inputs, api_pods);
-            let serves = finding.ready == Some(true);
-            (finding, serves)
-        }
+    let (database, database_serves) = if let Some(postgres) = postgres {
+        let pods = live(&postgres.stateful_set).and_then(rollout).map(pods);
+        (managed(postgres, details), some_ready(pods))
+    } else {
+        let finding = external(inputs, api_pods);
+        let serves = finding.ready == Some(true);
+        (finding, serves)
     };
     Observed {
         credentials: refused([credentials])
@@ -219,7 +207,7 @@ pub fn observe(
 /// What is true of a stack whose children could not be applied: what the
 /// watches last saw of them. Nothing is called ready that may not be.
 #[must_use]
-pub fn observe_unapplied(names: &Names, children: &HashMap<ChildKey, Arc<Live>>) -> Observed {
+pub fn observe_unapplied(names: &Names, children: &Known) -> Observed {
     let of = |kind: &'static str, name: String| children.get(&(kind, name)).map(AsRef::as_ref);
     let postgres = of("StatefulSet", names.postgres());
     let api = of("Deployment", names.api());

@@ -1,3 +1,4 @@
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use k8s_openapi::jiff::Timestamp;
@@ -85,7 +86,7 @@ fn judge_after(
     let manifest = "metadata: {name: shop, namespace: store}\nspec: {}";
     let stack = serde_yaml::from_str(manifest).unwrap();
     let stack = validate::validate(&stack, inputs, &crate::args::Images::default()).unwrap();
-    let observed = observe(&stack, inputs, applied, &Details::default());
+    let observed = observe(inputs, applied, &Details::default());
     let verdict = Verdict {
         generation: 7,
         version: &stack.version,
@@ -99,9 +100,11 @@ fn judge_after(
 
 /// Type, status and reason of every condition.
 fn table(status: &AuthStackStatus) -> String {
-    let rows = status.conditions.iter();
-    rows.map(|is| format!("{}={} {}\n", is.type_, is.status, is.reason))
-        .collect()
+    let mut table = String::new();
+    for is in &status.conditions {
+        let _ = writeln!(table, "{}={} {}", is.type_, is.status, is.reason);
+    }
+    table
 }
 
 #[test]

@@ -1,0 +1,12 @@
+//! The controller on a real API server, as the operator's own account with the
+//! rights that `config/rbac` gives it. There are no nodes: what pods do is the
+//! end-to-end tests' matter.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod children;
+mod data;
+mod site;
+#[path = "../support/mod.rs"]
+mod support;
+mod trouble;

@@ -1,0 +1,227 @@
+//! A namespace with a controller at work in it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use authstack_crds::{AuthStack, ConditionType};
+use authstack_operator::args::{Images, WatchNamespaces};
+use authstack_operator::client::bounded;
+use authstack_operator::controller::{self, Settings};
+use authstack_operator::health::Health;
+use http::{Method, Request};
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::storage::v1::StorageClass;
+use k8s_openapi::serde::de::DeserializeOwned;
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::client::{Body, ClientBuilder};
+use kube::{Client, Config, Resource};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use super::support::account::operator_account;
+use super::support::define;
+pub(crate) use super::support::{eventually, in_namespace};
+
+pub(crate) const SOON: Duration = Duration::from_secs(20);
+
+/// A namespace with a controller at work in it.
+pub(crate) struct Site {
+    admin: Client,
+    pub(crate) namespace: String,
+    pub(crate) writes: Arc<AtomicUsize>,
+    stop: CancellationToken,
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl Site {
+    pub(crate) async fn new(config: &Config, namespace: &str) -> Self {
+        define(config).await;
+        default_storage_class(config).await;
+        let account = operator_account(config, namespace).await;
+        let site = Self {
+            admin: Client::try_from(config.clone()).unwrap(),
+            namespace: namespace.to_owned(),
+            writes: Arc::default(),
+            stop: CancellationToken::new(),
+        };
+        let writes = Arc::clone(&site.writes);
+        let counting = tower::util::MapRequestLayer::new(move |request: Request<Body>| {
+            if *request.method() != Method::GET {
+                writes.fetch_add(1, Ordering::SeqCst);
+            }
+            request
+        });
+        let builder = ClientBuilder::try_from(bounded(account)).unwrap();
+        let client = builder.with_layer(&counting).build();
+        let settings = Settings {
+            namespaces: WatchNamespaces::Only([namespace.to_owned()].into()),
+            images: Images::default(),
+            instance: "test".to_owned(),
+        };
+        let stop = site.stop.clone();
+        tokio::spawn(async move {
+            controller::run(client, settings, &Health::default(), &stop).await;
+        });
+        site
+    }
+
+    pub(crate) fn api<K>(&self) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        Api::namespaced(self.admin.clone(), &self.namespace)
+    }
+
+    /// Applies a stack as `kubectl apply --server-side` does.
+    pub(crate) async fn apply(&self, name: &str, spec: Value) {
+        let object = json!({
+            "apiVersion": "auth.dataviv.com/v1alpha1",
+            "kind": "AuthStack",
+            "metadata": {"name": name},
+            "spec": spec,
+        });
+        let params = PatchParams::apply("kubectl").force();
+        self.api::<AuthStack>()
+            .patch(name, &params, &Patch::Apply(&object))
+            .await
+            .unwrap();
+    }
+
+    pub(crate) async fn get<K>(&self, name: &str) -> Option<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + std::fmt::Debug
+            + DeserializeOwned,
+    {
+        self.api::<K>().get_opt(name).await.unwrap()
+    }
+
+    pub(crate) async fn merge<K>(&self, name: &str, patch: Value)
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + std::fmt::Debug
+            + DeserializeOwned,
+    {
+        let params = PatchParams::default();
+        self.api::<K>()
+            .patch(name, &params, &Patch::Merge(&patch))
+            .await
+            .unwrap();
+    }
+
+    pub(crate) async fn delete<K>(&self, name: &str)
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + std::fmt::Debug
+            + DeserializeOwned,
+    {
+        self.api::<K>()
+            .delete(name, &DeleteParams::background())
+            .await
+            .unwrap();
+    }
+
+    /// Waits until a condition has a status and a reason; returns its message.
+    pub(crate) async fn condition(
+        &self,
+        stack: &str,
+        of: ConditionType,
+        wanted: (&str, &str),
+    ) -> String {
+        let what = format!("{stack}: {of}={} {}", wanted.0, wanted.1);
+        let seen = std::sync::Mutex::new(String::new());
+        eventually(&what, SOON, async || {
+            let stack = self.get::<AuthStack>(stack).await;
+            let generation = stack.as_ref().and_then(|stack| stack.metadata.generation);
+            let Some(status) = stack.and_then(|stack| stack.status) else {
+                return false;
+            };
+            let Some(is) = status.condition(of) else {
+                return false;
+            };
+            seen.lock().unwrap().clone_from(&is.message);
+            is.observed_generation == generation
+                && (is.status.as_str(), is.reason.as_str()) == wanted
+        })
+        .await;
+        seen.into_inner().unwrap()
+    }
+
+    /// Creates a Secret that somebody other than the operator owns.
+    pub(crate) async fn secret(&self, name: &str, data: Value) {
+        let secret = json!({"metadata": {"name": name}, "stringData": data});
+        let secret: Secret = serde_json::from_value(secret).unwrap();
+        let params = PostParams::default();
+        self.api::<Secret>().create(&params, &secret).await.unwrap();
+    }
+
+    /// Waits until the children of a stack are there.
+    pub(crate) async fn built(&self, stack: &str) {
+        let name = format!("{stack}-nginx");
+        eventually("nginx's Deployment is there", SOON, async || {
+            self.get::<Deployment>(&name).await.is_some()
+        })
+        .await;
+        // The last child; without an Ingress it is enough that nothing moves.
+        self.quiet().await;
+    }
+
+    /// Waits until the operator has written nothing for two seconds.
+    pub(crate) async fn quiet(&self) {
+        let last = std::sync::Mutex::new((usize::MAX, std::time::Instant::now()));
+        eventually("the operator rests", Duration::from_secs(40), async || {
+            let now = self.writes.load(Ordering::SeqCst);
+            let mut last = last.lock().unwrap();
+            if last.0 != now {
+                *last = (now, std::time::Instant::now());
+            }
+            last.1.elapsed() > Duration::from_secs(2)
+        })
+        .await;
+    }
+}
+
+/// A default StorageClass, without which no claim is as it is on a cluster that
+/// people use; it waits for a pod that is never scheduled.
+async fn default_storage_class(config: &Config) {
+    let class = json!({
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": {
+            "name": "default",
+            "annotations": {"storageclass.kubernetes.io/is-default-class": "true"},
+        },
+        "provisioner": "kubernetes.io/no-provisioner",
+        "volumeBindingMode": "WaitForFirstConsumer",
+    });
+    let classes = Api::<StorageClass>::all(Client::try_from(config.clone()).unwrap());
+    let params = PatchParams::apply("tests").force();
+    classes
+        .patch("default", &params, &Patch::Apply(&class))
+        .await
+        .unwrap();
+}
+
+/// Names of all objects of a kind that the operator labelled.
+pub(crate) async fn names<K>(site: &Site) -> Vec<String>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + std::fmt::Debug
+        + DeserializeOwned,
+{
+    let ours = ListParams::default().labels("app.kubernetes.io/managed-by=authstack-operator");
+    let list = site.api::<K>().list(&ours).await.unwrap();
+    list.items.iter().map(kube::ResourceExt::name_any).collect()
+}
