@@ -58,6 +58,37 @@ async fn killed_and_restarted_it_is_503s_and_then_service() {
 }
 
 #[tokio::test]
+async fn the_runtime_role_is_enough_to_serve() {
+    use sqlx::{Connection, PgConnection};
+    let mut postgres = Postgres::prepare();
+    postgres.start().await;
+    let mut admin = eventually(Duration::from_secs(20), async || {
+        PgConnection::connect(&postgres.url()).await.ok()
+    })
+    .await;
+    let create = "CREATE ROLE runtime LOGIN PASSWORD 'secret'";
+    sqlx::query(create).execute(&mut admin).await.unwrap();
+    let url = postgres.url();
+    let variables = [("DATABASE_URL", url.as_str()), ("RUNTIME_ROLE", "runtime")];
+    assert!(run(&["migrate"], &variables).status.success());
+
+    let url = format!(
+        "postgres://runtime:secret@127.0.0.1:{}/postgres",
+        postgres.port
+    );
+    let api = Api::start(&url, &[]).await;
+    api.ready().await;
+    let (_, refresh) = api.tokens("guybrush").await;
+    let body = serde_json::json!({"refresh_token": refresh});
+    let answer: Value = api.post("/auth/refresh", &body).await.json().await.unwrap();
+    let access = answer["access_token"].as_str().unwrap();
+    assert_eq!(api.me(access).await.status(), 200);
+    let logout = api.client.post(api.url("/auth/logout")).bearer_auth(access);
+    assert_eq!(logout.send().await.unwrap().status(), 204);
+    assert_eq!(api.me(access).await.status(), 401);
+}
+
+#[tokio::test]
 async fn a_server_that_is_first_waits_for_its_database() {
     let mut postgres = Postgres::prepare();
     let api = Api::start(&postgres.url(), &[]).await;
