@@ -8,10 +8,14 @@
 //! [Kubernetes API conventions]: https://github.com/kubernetes/community/blob/master/contributors/devel/sig-architecture/api-conventions.md
 
 mod authstack;
+mod database;
+mod front;
 mod schema;
 mod status;
 
 pub use authstack::*;
+pub use database::*;
+pub use front::*;
 pub use status::*;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;

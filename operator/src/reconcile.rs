@@ -149,9 +149,15 @@ pub async fn reconcile(stack: &AuthStack, context: &Context) -> Result<Next, Err
     }
     match error {
         Some(error) => Err(error),
-        None if observed.refused => Ok(Next::LookAgain),
+        None if is_unwatched(&observed) => Ok(Next::LookAgain),
         None => Ok(Next::AwaitChange),
     }
+}
+
+/// Whether something is in the way whose going nobody would report.
+fn is_unwatched(observed: &Observed) -> bool {
+    let findings = observed.findings();
+    findings.iter().any(|(_, finding)| finding.unwatched)
 }
 
 /// What is to happen with a stack after a reconcile.

@@ -5,12 +5,13 @@
 //! field manager, so that what others add to it stays; and one that is as it
 //! was after our last write, and was not edited since, is left alone.
 
+mod credentials;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::networking::v1::Ingress;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Client, Resource as _, ResourceExt as _};
 use serde_json::json;
@@ -19,7 +20,7 @@ use authstack_crds::AuthStack;
 
 use super::children::{Child, ChildKey, Children, Live, StackKey, fingerprint, is_our_update};
 use super::desired::{self, Desired, Prepared, Stage};
-use super::error::{Error, api, is_refusal};
+use super::error::{Error, api};
 use super::labels::OPERATOR;
 use super::names::Component;
 
@@ -339,69 +340,6 @@ impl Applier<'_> {
             .patch_metadata(name, &params, &Patch::Merge(&patch))
             .await;
         patched.map(drop).map_err(api(action()))
-    }
-
-    /// The credentials: created once and never written over. Of one that
-    /// exists only the metadata is kept true, without touching its data.
-    async fn credentials(
-        &self,
-        desired: Secret,
-        found: Option<ObjectMeta>,
-    ) -> Result<Outcome, Error> {
-        let name = desired.name_any();
-        let Some(found) = found else {
-            return match self.create(&desired).await? {
-                Some(created) => Ok(Outcome::Live(Arc::new(Live::of(&created)))),
-                // Somebody was faster; the next attempt reads what they made.
-                None => Err(Error::StillDeleting {
-                    kind: Secret::KIND,
-                    name,
-                }),
-            };
-        };
-        let labels = desired.metadata.labels.clone().unwrap_or_default();
-        let owners = self.owners(&found, desired.owner_references());
-        let has_labels = labels.iter().all(|(key, value)| {
-            found.labels.as_ref().and_then(|labels| labels.get(key)) == Some(value)
-        });
-        if has_labels && found.owner_references.clone().unwrap_or_default() == owners {
-            return Ok(Outcome::Live(Arc::new(Live::of_metadata(&found))));
-        }
-        let patch = json!({"metadata": {
-            "labels": labels,
-            "ownerReferences": owners,
-            "resourceVersion": found.resource_version,
-        }});
-        let params = PatchParams {
-            field_manager: Some(OPERATOR.to_owned()),
-            ..PatchParams::default()
-        };
-        let patched = self
-            .objects::<Secret>()
-            .patch_metadata(&name, &params, &Patch::Merge(&patch))
-            .await;
-        match patched {
-            Ok(patched) => {
-                let live = Live::of_metadata(&patched.metadata);
-                Ok(Outcome::Live(Arc::new(live)))
-            }
-            Err(error) if is_refusal(&error) => Ok(Outcome::Refused {
-                reason: "Forbidden",
-                message: api(format!("labelling Secret {name}"))(error).to_string(),
-            }),
-            Err(error) => Err(api(format!("labelling Secret {name}"))(error)),
-        }
-    }
-
-    /// The owners that the credentials are to have: everybody else's stay.
-    fn owners(&self, found: &ObjectMeta, ours: &[OwnerReference]) -> Vec<OwnerReference> {
-        let kind = AuthStack::kind(&());
-        let others = found
-            .owner_references
-            .iter()
-            .flatten()
-            .filter(|owner| !(owner.kind == kind.as_ref() && owner.name == self.stack.name));
-        others.chain(ours).cloned().collect()
     }
 
     /// Deletes our children of a kind whose names are not to be kept.

@@ -29,9 +29,6 @@ pub struct Observed {
     pub serving: bool,
     /// The API's pods, if there is a Deployment.
     pub api_pods: Option<Pods>,
-    /// Whether an object could not be written for a reason that lies in what
-    /// nobody here watches: another's object of its name, a quota, a policy.
-    pub refused: bool,
 }
 
 /// Numbers of pods.
@@ -56,6 +53,9 @@ pub struct Finding {
     pub message: String,
     /// Whether it stays so until somebody acts.
     pub stalled: bool,
+    /// Whether what is in the way is nothing that is watched: another's object
+    /// of a child's name, a quota, a policy.
+    pub unwatched: bool,
 }
 
 impl Finding {
@@ -65,6 +65,7 @@ impl Finding {
             reason,
             message: message.into(),
             stalled: false,
+            unwatched: false,
         }
     }
 
@@ -79,6 +80,14 @@ impl Finding {
         Self {
             stalled: true,
             ..Self::not_ready(reason, message)
+        }
+    }
+
+    /// The API server or an object's owner would not have it.
+    fn refused(reason: &'static str, message: &str) -> Self {
+        Self {
+            unwatched: true,
+            ..Self::stalled(reason, message)
         }
     }
 
@@ -97,6 +106,7 @@ impl From<Cause> for Finding {
             reason: cause.reason,
             message: cause.message,
             stalled: cause.stalled,
+            unwatched: false,
         }
     }
 }
@@ -114,7 +124,6 @@ impl Observed {
             ingress,
             serving: _,
             api_pods: _,
-            refused: _,
         } = self;
         [
             (ConditionType::CredentialsReady, credentials),
@@ -196,7 +205,6 @@ pub fn observe(inputs: &Inputs, applied: &Desired<Applied>, details: &Details) -
             .unwrap_or_else(|| Finding::ready("Ready", "the credentials are there")),
         serving: database_serves && some_ready(api_pods) && some_ready(nginx_pods),
         database,
-        refused: is_refused(applied),
         api,
         nginx,
         ingress: ingress_finding(ingress.as_ref(), &inputs.tls),
@@ -224,7 +232,6 @@ pub fn observe_unapplied(names: &Names, children: &Known) -> Observed {
         credentials: Finding::unknown("NotApplied", "not looked at, because of an earlier problem"),
         serving: some_ready(postgres_pods) && some_ready(api_pods) && some_ready(nginx_pods),
         database,
-        refused: false,
         api: part(Component::Api, api),
         nginx: part(Component::Nginx, nginx),
         ingress: match of("Ingress", names.ingress()) {
@@ -252,52 +259,8 @@ fn live(outcome: &Outcome) -> Option<&Live> {
 fn refused<const N: usize>(outcomes: [&Outcome; N]) -> Option<Finding> {
     outcomes.into_iter().find_map(|outcome| match outcome {
         Outcome::Live(_) => None,
-        Outcome::Refused { reason, message } => Some(Finding::stalled(reason, message)),
+        Outcome::Refused { reason, message } => Some(Finding::refused(reason, message)),
     })
-}
-
-fn is_refused(applied: &Desired<Applied>) -> bool {
-    let Desired {
-        credentials,
-        postgres,
-        api,
-        nginx,
-        ingress,
-    } = applied;
-    let postgres = postgres.as_ref().is_some_and(|postgres| {
-        let Postgres {
-            service_account,
-            config_map,
-            service,
-            headless_service,
-            stateful_set,
-        } = postgres;
-        let all = [
-            service_account,
-            config_map,
-            service,
-            headless_service,
-            stateful_set,
-        ];
-        refused(all).is_some()
-    });
-    let Api {
-        service_account,
-        service,
-        deployment,
-    } = api;
-    let api = refused([service_account, service, deployment]).is_some();
-    let Nginx {
-        service_account,
-        config_map,
-        service,
-        deployment,
-    } = nginx;
-    let nginx = refused([service_account, config_map, service, deployment]).is_some();
-    let ingress = ingress
-        .as_ref()
-        .is_some_and(|ingress| refused([ingress]).is_some());
-    refused([credentials]).is_some() || postgres || api || nginx || ingress
 }
 
 fn rollout(live: &Live) -> Option<&Rollout> {
@@ -365,7 +328,7 @@ fn external(inputs: &Inputs, api: Option<Pods>) -> Finding {
 fn ingress_finding(ingress: Option<&Outcome>, tls: &Reference) -> Finding {
     match ingress {
         None => Finding::ready("Disabled", "spec.ingress.enabled is false"),
-        Some(Outcome::Refused { reason, message }) => Finding::stalled(reason, message),
+        Some(Outcome::Refused { reason, message }) => Finding::refused(reason, message),
         Some(Outcome::Live(live)) => match (tls, &live.state) {
             (Reference::Missing(message), _) => Finding::stalled("SecretNotFound", message),
             (_, State::Ingress { has_address: true }) => {
