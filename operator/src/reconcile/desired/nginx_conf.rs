@@ -22,16 +22,30 @@ struct Problem {
     detail: &'static str,
     /// Seconds after which to try again.
     retry_after: Option<u8>,
+    /// Whether nginx may find it before it knows the request's URI. It enters
+    /// no named location without one, but answers 500.
+    early: bool,
 }
 
 const PROBLEMS: &[Problem] = &[
     Problem {
-        on: "400",
+        on: "400 501 505",
         status: 400,
         slug: "bad-request",
         title: "The request cannot be understood",
         detail: "The request is not valid HTTP.",
         retry_after: None,
+        early: true,
+    },
+    // Only what `early` problems are made of: everything else is the API's.
+    Problem {
+        on: "404",
+        status: 404,
+        slug: "not-found",
+        title: "There is nothing here",
+        detail: "No route has this path.",
+        retry_after: None,
+        early: false,
     },
     Problem {
         on: "405",
@@ -40,6 +54,7 @@ const PROBLEMS: &[Problem] = &[
         title: "This route does not take this method",
         detail: "This method is not served here.",
         retry_after: None,
+        early: false,
     },
     Problem {
         on: "413",
@@ -48,6 +63,7 @@ const PROBLEMS: &[Problem] = &[
         title: "The body is too large",
         detail: "The body exceeds 64 KiB.",
         retry_after: None,
+        early: false,
     },
     Problem {
         on: "414",
@@ -56,6 +72,7 @@ const PROBLEMS: &[Problem] = &[
         title: "The address is too long",
         detail: "The request line exceeds 16 KiB.",
         retry_after: None,
+        early: true,
     },
     Problem {
         on: "494",
@@ -64,14 +81,16 @@ const PROBLEMS: &[Problem] = &[
         title: "The headers are too large",
         detail: "A header exceeds 16 KiB, or all of them 64 KiB.",
         retry_after: None,
+        early: false,
     },
     Problem {
-        on: "500 501 505",
+        on: "500",
         status: 500,
         slug: "internal",
         title: "The server made a mistake",
         detail: "The proxy could not handle the request.",
         retry_after: None,
+        early: true,
     },
     Problem {
         on: "502 503",
@@ -80,6 +99,7 @@ const PROBLEMS: &[Problem] = &[
         title: "No server is available",
         detail: "No server can take the request now; try again soon.",
         retry_after: Some(2),
+        early: false,
     },
     Problem {
         on: "504",
@@ -88,6 +108,7 @@ const PROBLEMS: &[Problem] = &[
         title: "The server did not answer in time",
         detail: "No server answered within a minute.",
         retry_after: Some(2),
+        early: false,
     },
 ];
 
@@ -119,14 +140,21 @@ fn problems(public_url: &str) -> String {
             title,
             detail,
             retry_after,
+            early,
         } = problem;
+        let (page, location) = if *early {
+            let path = format!("/.problems/{slug}");
+            (path.clone(), format!("= {path}"))
+        } else {
+            (format!("@{slug}"), format!("@{slug}"))
+        };
         let retry = retry_after
             .map(|seconds| format!("            add_header Retry-After {seconds} always;\n"))
             .unwrap_or_default();
         let _ = write!(
             text,
-            r#"        error_page {on} ={status} @{slug};
-        location @{slug} {{
+            r#"        error_page {on} ={status} {page};
+        location {location} {{
             internal;
             default_type application/problem+json;
             add_header Cache-Control no-store always;
