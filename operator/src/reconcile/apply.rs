@@ -292,6 +292,8 @@ impl Applier<'_> {
             {
                 Err(Error::StillDeleting { kind, name })
             }
+            // Ours by label, and nobody else's: its owner was taken away.
+            None if live.instance.as_deref() == Some(self.stack.name.as_str()) => Ok(()),
             _ => Err(Error::NameTaken {
                 component,
                 kind,

@@ -15,7 +15,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectM
 use k8s_openapi::{NamespaceResourceScope, serde::de::DeserializeOwned};
 use kube::Resource;
 
-use super::labels::OPERATOR;
+use super::labels::{INSTANCE, MANAGED_BY, OPERATOR};
 
 /// Namespace and name of a stack.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -101,6 +101,8 @@ pub struct Live {
     pub content: u64,
     /// The uid of its controller.
     pub controller: Option<Controller>,
+    /// The stack that its labels name, if they are ours.
+    pub instance: Option<String>,
     /// Somebody deleted it, and it is not gone yet.
     pub deleting: bool,
     /// Its fields are ours by creation, not by server-side apply: before an
@@ -149,11 +151,18 @@ impl Live {
             version: meta.resource_version.clone().unwrap_or_default(),
             content: content(meta, spec),
             controller,
+            instance: instance(meta),
             deleting: meta.deletion_timestamp.is_some(),
             owned_by_update: meta.managed_fields.iter().flatten().any(is_our_update),
             state,
         }
     }
+}
+
+/// The stack that an object's labels name: the adoption label, as it were.
+fn instance(meta: &ObjectMeta) -> Option<String> {
+    let labels = meta.labels.as_ref()?;
+    (labels.get(MANAGED_BY)? == OPERATOR).then(|| labels.get(INSTANCE).cloned())?
 }
 
 /// Whether an entry of managedFields is what our own create left.

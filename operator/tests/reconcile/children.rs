@@ -86,6 +86,14 @@ async fn what_the_operator_set_comes_back_and_what_others_added_stays() {
         })
         .await;
 
+        let orphan = json!({"metadata": {"ownerReferences": null}});
+        site.merge::<Service>("shop-nginx", orphan).await;
+        eventually("the owner is back", SOON, async || {
+            let service = site.get::<Service>("shop-nginx").await.unwrap();
+            !service.owner_references().is_empty()
+        })
+        .await;
+
         let restart = json!({"metadata": {"labels": {"team": "a"}}, "spec": {
             "replicas": 7,
             "template": {"metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": "now"}}},

@@ -22,6 +22,7 @@ fn live(state: State) -> Outcome {
         version: "1".to_owned(),
         content: 1,
         controller: None,
+        instance: None,
         deleting: false,
         owned_by_update: false,
         state,
