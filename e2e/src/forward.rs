@@ -18,7 +18,7 @@ pub(crate) async fn address(client: &Client, namespace: &str, stack: &str) -> St
         let services: Api<Service> = Api::namespaced(client.clone(), namespace);
         let service = services.get(&format!("{stack}-nginx")).await.unwrap();
         let address = service.spec.and_then(|spec| spec.cluster_ip).unwrap();
-        return format!("http://{address}");
+        return format!("http://{address}:80");
     }
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();

@@ -6,6 +6,8 @@ use std::time::Duration;
 use http::{HeaderMap, Method};
 use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 /// A client of a stack's nginx.
 #[derive(Clone)]
@@ -132,6 +134,20 @@ impl Gateway {
     /// When no answer came.
     pub async fn post(&self, path: &str, body: &Value) -> Result<Answer, reqwest::Error> {
         self.send(self.request(Method::POST, path).json(body)).await
+    }
+
+    /// Sends what need not be HTTP and returns all that comes back before nginx
+    /// ends the connection.
+    pub async fn raw(&self, text: &str) -> String {
+        let address = self.base.trim_start_matches("http://");
+        let mut connection = TcpStream::connect(address).await.unwrap();
+        connection.write_all(text.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        let reading = connection.read_to_string(&mut answer);
+        let limit = Duration::from_secs(15);
+        let read = tokio::time::timeout(limit, reading).await;
+        read.expect("an end of the answer").unwrap();
+        answer
     }
 
     /// Registers somebody whom nobody else is.
