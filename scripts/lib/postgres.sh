@@ -47,7 +47,9 @@ pg_work() { # a new directory for things that are thrown away, which the user ab
   echo "$dir"
 }
 
-pg_make() { # DIRECTORY DATABASE INITDB-OPTIONS...: a cluster with one superuser and one database, both of that name
+# A cluster with one superuser and one database, both called DATABASE. Not by the
+# name of our schema: the search path would hide that a query does not name it.
+pg_make() { # DIRECTORY DATABASE INITDB-OPTIONS...
   local dir=$1 database=$2 password; shift 2
   mkdir -p "$dir"
   password=$(od -An -tx1 -N16 /dev/urandom | tr -d ' \n')
