@@ -15,6 +15,7 @@
 )]
 
 mod cluster;
+mod crash;
 mod forward;
 mod gateway;
 mod load;
@@ -26,6 +27,7 @@ use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 pub use cluster::cluster;
+pub use crash::crash;
 pub use gateway::{Answer, Gateway, Tokens, User};
 pub use load::{Load, Outcome};
 pub use manifest::{MISSING_IMAGE, merged, small};
