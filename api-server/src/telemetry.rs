@@ -3,7 +3,7 @@
 use std::{io, panic};
 
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::{Layer, filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::args::LogLevel;
 
@@ -31,10 +31,15 @@ pub fn init(level: LogLevel) -> io::Result<LogGuard> {
         .flatten_event(true)
         .with_current_span(false)
         .with_span_list(false)
-        .with_writer(writer)
-        .with_filter(targets);
+        .with_writer(writer);
+    // The filter is the registry's, not the layer's own: a layer's own filter
+    // remembers, thread by thread, that somebody merely asked whether a line
+    // would be logged, and then swallows the next one that is.
     // Fails only where somebody else has set a subscriber up: a test.
-    let _ = tracing_subscriber::registry().with(lines).try_init();
+    let _ = tracing_subscriber::registry()
+        .with(targets)
+        .with(lines)
+        .try_init();
     log_panics();
     Ok(guard)
 }
