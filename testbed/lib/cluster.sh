@@ -102,12 +102,14 @@ print_env() {
   # shellcheck disable=SC2016
   printf 'export KUBECONFIG=%q KUBEBUILDER_ASSETS=%q PATH=%q:"$PATH"\n' "$ADMIN" "$BIN" "$BIN"
 }
-status() {
-  local f name
+status() { # fails if something that should run does not
+  local f name pid failed=0
   [ -d "$RUN" ] || { echo "cluster $INSTANCE is not up"; return 1; }
   for f in "$RUN"/*.pid; do
     name=$(basename "$f" .pid)
-    printf '%-18s %-8s %s\n' "$name" "$(pid_of "$name" || echo dead)" "$RUN/$name.log"
+    pid=$(pid_of "$name") || pid=dead failed=1
+    printf '%-18s %-8s %s\n' "$name" "$pid" "$RUN/$name.log"
   done
   echo "audit log: $AUDIT_LOG"
+  return $failed
 }
