@@ -48,7 +48,11 @@ async fn at_rest_the_operator_writes_nothing_but_lease_renewals() {
             reads += 1;
         } else {
             let what = format!("{verb} {}", text("/requestURI"));
-            *writes.entry(what).or_default() += 1;
+            let namespace = text("/objectRef/namespace");
+            // Somebody else may be running these tests on this cluster.
+            if !namespace.starts_with("e2e-") || namespace == site.namespace {
+                *writes.entry(what).or_default() += 1;
+            }
         }
     }
     let lease = "/apis/coordination.k8s.io/v1/namespaces/authstack-system/leases/";
