@@ -16,11 +16,11 @@ TARGET=${CARGO_TARGET_DIR:-$ROOT/target}
 cluster() { # testbed, kind or current
   case ${CLUSTER:-} in
     testbed | kind | current) echo "$CLUSTER" ;;
-    '') if command -v kind >/dev/null && docker_runs; then echo kind; else echo testbed; fi ;;
+    '') if has kind && docker_runs; then echo kind; else echo testbed; fi ;;
     *) die "CLUSTER=$CLUSTER: must be testbed, kind or current" ;;
   esac
 }
-docker_runs() { command -v docker >/dev/null && docker version >/dev/null 2>&1; }
+docker_runs() { has docker && docker version >/dev/null 2>&1; }
 
 # From here on kubectl speaks to that cluster.
 use_cluster() {
@@ -29,7 +29,7 @@ use_cluster() {
     kind) export KUBECONFIG=$KIND_CONFIG ;;
     current) ;;
   esac
-  command -v kubectl >/dev/null || die "needs kubectl in PATH"
+  has kubectl || die "needs kubectl in PATH"
 }
 
 release_build() {

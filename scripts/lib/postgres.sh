@@ -11,7 +11,7 @@ pg_find() {
     if [ -x "$dir/postgres" ] && [ -x "$dir/initdb" ] && [ -x "$dir/pg_ctl" ]; then PG_BIN=$dir; fi
   done
   [ -z "$PG_BIN" ] || return 0
-  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+  if [ "$(id -u)" = 0 ] && has apt-get; then
     say "apt-get install postgresql"
     # Without this the package starts a server of its own on 5432.
     mkdir -p /etc/postgresql-common
@@ -23,7 +23,7 @@ pg_find() {
   fi
   PG_BIN=$CACHE/postgresql-$version/bin
   [ ! -x "$PG_BIN/postgres" ] || return 0
-  command -v mvn unzip xz >/dev/null || die "needs PostgreSQL's server, or mvn, unzip and xz to fetch its binaries from Maven Central"
+  has mvn unzip xz || die "needs PostgreSQL's server, or mvn, unzip and xz to fetch its binaries from Maven Central"
   say "fetching PostgreSQL $version from Maven Central"
   dir=$(mktemp -d)
   mvn -q -B dependency:copy -DoutputDirectory="$dir" \

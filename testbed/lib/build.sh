@@ -8,9 +8,9 @@ BIN=$CACHE/bin-$({ echo "$LDFLAGS"; cat "$HERE"/go/go.* "$HERE"/go/*/*.go; } | d
 packages() { # NODES: install what is missing, or say what to install
   local need=(openssl iproute2 util-linux) missing=() p
   [ "$1" = 0 ] || need+=(containerd runc containernetworking-plugins iptables ipset conntrack ebtables debootstrap python3 ca-certificates)
-  if ! command -v dpkg >/dev/null; then
-    command -v openssl >/dev/null || die "needs openssl; install it"
-    [ "$1" = 0 ] || command -v containerd runc debootstrap iptables python3 >/dev/null || die "needs these Debian packages or their like: ${need[*]}"
+  if ! has dpkg; then
+    has openssl || die "needs openssl; install it"
+    [ "$1" = 0 ] || has containerd runc debootstrap iptables ipset conntrack python3 || die "needs these Debian packages or their like: ${need[*]}"
     return
   fi
   for p in "${need[@]}"; do
@@ -26,7 +26,7 @@ packages() { # NODES: install what is missing, or say what to install
 check_go() { # compiling needs the Go that go.mod names, or a later one
   local want have
   want=$(sed -n 's/^go //p' "$HERE/go/go.mod")
-  command -v go >/dev/null || die "needs Go $want or later to compile Kubernetes; there is no go in PATH"
+  has go || die "needs Go $want or later to compile Kubernetes; there is no go in PATH"
   have=$(GOTOOLCHAIN=local go env GOVERSION) have=${have#go} have=${have%% *}
   [ "$(printf '%s\n' "$want" "$have" | sort -V | head -n 1)" = "$want" ] || die "needs Go $want or later to compile Kubernetes; this is Go $have"
 }

@@ -91,7 +91,7 @@ down_locked() {
     ip link del tb0 2>/dev/null || true
     # `ip netns` makes its directory a mount when it is first used; empty, it serves nobody.
     if [ -d /run/netns ] && [ -z "$(ls /run/netns)" ]; then umount /run/netns 2>/dev/null || true; fi
-    rmdir /run/netns "${PRIVATE[@]}" 2>/dev/null || true
+    rmdir /run/netns /var/lib/kubelet /var/lib/cni 2>/dev/null || true
     if [ -s "$RUN/sysctl" ]; then sysctl -qp "$RUN/sysctl"; fi
   fi
   rm -rf "$RUN"

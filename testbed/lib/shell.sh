@@ -5,6 +5,10 @@
 exec {TERMINAL}>&2
 say() { printf '==> %s\n' "$*" >&"$TERMINAL"; }
 die() { echo "${0##*/}: $*" >&2; exit 1; }
+has() { # COMMAND...: all of them
+  local name
+  for name in "$@"; do command -v "$name" >/dev/null || return 1; done
+}
 
 within() { # SECONDS COMPLAINT COMMAND...: until the command succeeds
   local end=$((SECONDS + $1)) complaint=$2; shift 2
