@@ -13,12 +13,9 @@ KIND_CONFIG=$CACHE/kind.kubeconfig
 VERSION=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 TARGET=${CARGO_TARGET_DIR:-$ROOT/target}
 
+[[ ${CLUSTER:-testbed} =~ ^(testbed|kind|current)$ ]] || die "CLUSTER=$CLUSTER: must be testbed, kind or current"
 cluster() { # testbed, kind or current
-  case ${CLUSTER:-} in
-    testbed | kind | current) echo "$CLUSTER" ;;
-    '') if has kind && docker_runs; then echo kind; else echo testbed; fi ;;
-    *) die "CLUSTER=$CLUSTER: must be testbed, kind or current" ;;
-  esac
+  if [ -n "${CLUSTER:-}" ]; then echo "$CLUSTER"; elif has kind && docker_runs; then echo kind; else echo testbed; fi
 }
 docker_runs() { has docker && docker version >/dev/null 2>&1; }
 
