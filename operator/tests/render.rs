@@ -147,6 +147,22 @@ fn what_cannot_be_rendered_is_said() {
             ),
             "trustedProxies",
         ),
+        (
+            document("metadata: {name: shop}\nspec: {ingress: {host: \"a'; } b {\"}}"),
+            "spec.ingress.host",
+        ),
+        (
+            document("metadata: {name: shop}\nspec: {tokens: {accessTTL: 0s}}"),
+            "spec.tokens.accessTTL",
+        ),
+        (
+            document("metadata: {name: shop}\nspec: {tokens: {accessTTL: 8d}}"),
+            "longer than",
+        ),
+        (
+            document("metadata: {name: shop}\nspec: {passwords: {minLength: -4}}"),
+            "spec.passwords.minLength",
+        ),
         ("{".to_owned(), "document 1"),
     ] {
         let said = refusal(&manifest);

@@ -22,7 +22,7 @@ use super::children::{Child, ChildKey, Children, Live, StackKey, fingerprint, is
 use super::desired::{self, Desired, Prepared, Stage};
 use super::error::{Error, api};
 use super::labels::OPERATOR;
-use super::names::Component;
+use super::names::{Component, UPSTREAM_UID};
 
 /// Sent to the API server, which answered.
 #[derive(Debug)]
@@ -123,7 +123,7 @@ impl Applier<'_> {
             None => None,
         };
         let api = Box::pin(self.api(api)).await?;
-        let nginx = Box::pin(self.nginx(nginx)).await?;
+        let nginx = Box::pin(self.nginx(in_front_of(&api, nginx))).await?;
         let ingress = if let Some(ingress) = ingress {
             Some(self.child(Component::Ingress, ingress).await?)
         } else {
@@ -374,4 +374,23 @@ impl Applier<'_> {
     fn objects<K: Child>(&self) -> Api<K> {
         Api::namespaced(self.client.clone(), &self.stack.namespace)
     }
+}
+
+/// nginx with a mark of the Service that it is in front of, so that it starts
+/// again, and looks the address up again, when that Service was made anew.
+fn in_front_of(
+    api: &desired::Api<Applied>,
+    mut nginx: desired::Nginx<Prepared>,
+) -> desired::Nginx<Prepared> {
+    let template = nginx
+        .deployment
+        .spec
+        .as_mut()
+        .map(|spec| &mut spec.template);
+    if let (Outcome::Live(service), Some(template)) = (&api.service, template) {
+        let metadata = template.metadata.get_or_insert_default();
+        let annotations = metadata.annotations.get_or_insert_default();
+        annotations.insert(UPSTREAM_UID.to_owned(), service.uid.clone());
+    }
+    nginx
 }

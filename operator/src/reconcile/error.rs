@@ -18,11 +18,9 @@ pub enum Error {
         known: String,
     },
 
-    /// The manifest says something that cannot be, and the API server let it
-    /// through: the definition in the cluster is not this operator's.
-    #[error(
-        "{field}: {problem}; the AuthStack definition in this cluster is another version's: apply the one that belongs to this operator"
-    )]
+    /// The manifest says something that cannot be. An API server lets it through
+    /// only where the definition in the cluster is not this operator's.
+    #[error("{field}: {problem}")]
     InvalidSpec {
         /// Where.
         field: &'static str,

@@ -23,6 +23,10 @@ pub const RUNTIME_ROLE: &str = "authstack_runtime";
 /// Annotation on a pod template: what its pods read at start, as a digest. A
 /// change rolls the pods.
 pub const CONFIG_CHECKSUM: &str = "auth.dataviv.com/config-checksum";
+/// Annotation on nginx's pod template: the uid of the Service in front of the
+/// API. nginx looks its address up when it starts, and one that was made anew
+/// has another.
+pub const UPSTREAM_UID: &str = "auth.dataviv.com/upstream-uid";
 /// Label on a data volume's claim: the major version of PostgreSQL that wrote it.
 pub const POSTGRES_MAJOR: &str = "auth.dataviv.com/postgres-major";
 

@@ -25,10 +25,10 @@ pub enum Error {
         problem: String,
     },
     /// It is an AuthStack that cannot be.
-    #[error("{0}")]
+    #[error(transparent)]
     Stack(#[from] error::Error),
     /// An object could not be written as YAML.
-    #[error("writing YAML: {0}")]
+    #[error(transparent)]
     Yaml(#[from] serde_yaml::Error),
 }
 
@@ -85,7 +85,10 @@ fn parse(mut value: serde_yaml::Value) -> Result<AuthStack, String> {
     let mut track = serde_path_to_error::Track::new();
     let fields = serde_path_to_error::Deserializer::new(value, &mut track);
     let stack = serde_ignored::deserialize(fields, |path| unknown.push(path.to_string()));
-    let stack: AuthStack = stack.map_err(|error| format!("{}: {error}", track.path()))?;
+    let stack: AuthStack = stack.map_err(|error| match track.path().to_string().as_str() {
+        "." => error.to_string(),
+        path => format!("{path}: {error}"),
+    })?;
     if unknown.is_empty() {
         Ok(stack)
     } else {

@@ -5,8 +5,8 @@ use k8s_openapi::api::core::v1::ResourceRequirements;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use authstack_crds::{
-    ApiSpec, AuthStack, DeletionPolicy, IngressSpec, LogLevel, ManagedPostgresSpec, NginxSpec,
-    PostgresSpec, Registration, Resources, SecretKeyRef,
+    ApiSpec, AuthStack, AuthStackSpec, DeletionPolicy, IngressSpec, LogLevel, ManagedPostgresSpec,
+    NginxSpec, PostgresSpec, Registration, Resources, SecretKeyRef,
 };
 
 use super::dereference::Inputs;
@@ -141,6 +141,7 @@ pub fn validate(stack: &AuthStack, inputs: &Inputs, images: &Images) -> Result<S
     let names = names(stack)?;
     let spec = &stack.spec;
     let pinned = pinned(&spec.version)?;
+    check_text(spec)?;
     let public_url = public_url(&names, &spec.ingress);
     Ok(Stack {
         uid: stack.metadata.uid.clone().unwrap_or_default(),
@@ -202,6 +203,53 @@ fn pinned(version: &str) -> Result<&'static Pinned, Error> {
         version: version.to_owned(),
         known: versions::known(),
     })
+}
+
+/// What becomes part of URLs, of a configuration file or of settings is what the
+/// schema says it is, also where the API server has another schema, or none was
+/// asked.
+fn check_text(spec: &AuthStackSpec) -> Result<(), Error> {
+    let refuse = |field, problem: &str| {
+        let problem = problem.to_owned();
+        Err(Error::InvalidSpec { field, problem })
+    };
+    let label = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.');
+    if let Some(host) = &spec.ingress.host
+        && (host.is_empty() || !host.chars().all(label))
+    {
+        return refuse("spec.ingress.host", "must be a host name in lower case");
+    }
+    let access = seconds(&spec.tokens.access_ttl);
+    let refresh = seconds(&spec.tokens.refresh_ttl);
+    match (access, refresh) {
+        (None, _) => refuse("spec.tokens.accessTTL", DURATION),
+        (_, None) => refuse("spec.tokens.refreshTTL", DURATION),
+        (Some(access), Some(refresh)) if access >= refresh => refuse(
+            "spec.tokens.refreshTTL",
+            "must be longer than spec.tokens.accessTTL",
+        ),
+        _ if !(8..=128).contains(&spec.passwords.min_length) => {
+            refuse("spec.passwords.minLength", "must be from 8 to 128")
+        }
+        _ => Ok(()),
+    }
+}
+
+const DURATION: &str = "must be a whole number from 1 to 99999 and a unit: 30s, 1m, 12h or 7d";
+
+/// A duration of the manifest in seconds.
+fn seconds(text: &str) -> Option<u64> {
+    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let scale = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return None,
+    };
+    let plain = number.len() <= 5 && number.chars().all(|c| c.is_ascii_digit());
+    let number: u64 = number.parse().ok().filter(|number| plain && *number > 0)?;
+    Some(number * scale)
 }
 
 /// Where clients reach the stack, from the manifest alone.

@@ -70,6 +70,19 @@ async fn what_the_operator_set_comes_back_and_what_others_added_stays() {
         })
         .await;
 
+        let uid = site
+            .get::<Service>("shop-api")
+            .await
+            .unwrap()
+            .uid()
+            .unwrap();
+        eventually("nginx is to look its address up again", SOON, async || {
+            let deployment = site.get::<Deployment>("shop-nginx").await.unwrap();
+            let template = deployment.spec.unwrap().template.metadata.unwrap();
+            template.annotations.unwrap()["auth.dataviv.com/upstream-uid"] == uid
+        })
+        .await;
+
         site.merge::<ConfigMap>(
             "shop-nginx",
             json!({"data": {"nginx.conf": "", "extra": "1"}}),
