@@ -20,6 +20,7 @@ mod forward;
 mod gateway;
 mod load;
 mod manifest;
+mod removal;
 mod report;
 mod site;
 
