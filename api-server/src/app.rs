@@ -26,6 +26,7 @@ pub mod register;
 pub mod tokens;
 
 pub use crate::http::router;
+pub use crate::store::audit::Origin;
 pub use error::{AppError, Invalid};
 
 /// The state that every request shares; cheap to clone.

@@ -4,14 +4,19 @@
 use std::{
     env,
     ffi::{OsStr, OsString},
-    net::IpAddr,
 };
 
-use clap::{
-    Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, builder::Resettable,
-};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, builder::Resettable};
 
-use crate::domain::ttl::Ttl;
+mod common;
+mod migrate;
+mod serve;
+
+pub use common::{DatabaseArgs, LogArgs, LogLevel};
+pub use migrate::{HealthcheckArgs, MigrateArgs};
+pub use serve::{
+    AccountArgs, DrainArgs, HashArgs, NetworkArgs, Registration, ServeArgs, TokenArgs,
+};
 
 /// The AuthStack authentication service.
 ///
@@ -36,172 +41,6 @@ pub enum Command {
     Openapi,
     /// Ask the local /readyz; succeed if it says ready.
     Healthcheck(HealthcheckArgs),
-}
-
-/// Where the database is.
-#[derive(Args)]
-pub struct DatabaseArgs {
-    /// postgres://user@host:port/database; driver suffixes as in
-    /// postgresql+asyncpg:// are accepted.
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
-    pub database_url: Option<String>,
-    /// A file with DATABASE_URL.
-    #[arg(long, env = "DATABASE_URL_FILE")]
-    pub database_url_file: Option<String>,
-    /// The password, when DATABASE_URL carries none.
-    #[arg(long, env = "DATABASE_PASSWORD", hide_env_values = true)]
-    pub database_password: Option<String>,
-    /// A file with DATABASE_PASSWORD.
-    #[arg(long, env = "DATABASE_PASSWORD_FILE")]
-    pub database_password_file: Option<String>,
-}
-
-/// How much to say.
-#[derive(Args)]
-pub struct LogArgs {
-    /// The least important level that is logged.
-    #[arg(long, env = "LOG_LEVEL", default_value = "info", ignore_case = true)]
-    pub log_level: LogLevel,
-}
-
-/// Levels of importance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogLevel {
-    /// What somebody should look at.
-    Error,
-    /// What may become an error.
-    Warn,
-    /// One line per request, starts and stops.
-    Info,
-    /// Decisions.
-    Debug,
-    /// Everything.
-    Trace,
-}
-
-/// Whether anybody may make an account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Registration {
-    /// Anybody may.
-    Open,
-    /// Nobody may.
-    Closed,
-}
-
-/// Options of `serve`.
-#[derive(Args)]
-pub struct ServeArgs {
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "a doc comment would become help text")]
-    pub database: DatabaseArgs,
-    /// The key that signs tokens with HS256: at least 32 bytes.
-    #[arg(long, env = "SECRET_KEY", hide_env_values = true)]
-    pub secret_key: Option<String>,
-    /// A file with SECRET_KEY.
-    #[arg(long, env = "SECRET_KEY_FILE")]
-    pub secret_key_file: Option<String>,
-
-    /// The port for clients; 0 takes any free one.
-    #[arg(long, env = "PORT", default_value_t = 8001)]
-    pub port: u16,
-    /// The port for /livez, /readyz and /metrics; 0 takes any free one.
-    #[arg(long, env = "METRICS_PORT", default_value_t = 9090)]
-    pub metrics_port: u16,
-    /// The address to listen on, for both ports [default: every one].
-    #[arg(long, env = "LISTEN_ADDRESS")]
-    pub listen_address: Option<IpAddr>,
-
-    /// The URL under which clients reach this service; https makes cookies
-    /// Secure [default: http://localhost:PORT].
-    #[arg(long, env = "PUBLIC_URL")]
-    pub public_url: Option<String>,
-    /// The `iss` of access tokens [default: PUBLIC_URL].
-    #[arg(long, env = "ISSUER")]
-    pub issuer: Option<String>,
-    /// The `aud` of access tokens.
-    #[arg(long, env = "AUDIENCE", default_value = "authstack")]
-    pub audience: String,
-    /// How many proxies in front of this service to believe about client
-    /// addresses, counted from the right of X-Forwarded-For.
-    #[arg(long, env = "TRUSTED_PROXY_HOPS", default_value_t = 0)]
-    pub trusted_proxy_hops: u8,
-
-    /// How long an access token lives, such as 90s or 1m; wins over
-    /// ACCESS_TOKEN_EXPIRE_MINUTES.
-    #[arg(long, env = "ACCESS_TOKEN_TTL")]
-    pub access_token_ttl: Option<Ttl>,
-    /// How long a session lives after login, such as 12h or 7d; wins over
-    /// REFRESH_TOKEN_EXPIRE_DAYS.
-    #[arg(long, env = "REFRESH_TOKEN_TTL")]
-    pub refresh_token_ttl: Option<Ttl>,
-    /// How long an access token lives, in minutes.
-    #[arg(long, env = "ACCESS_TOKEN_EXPIRE_MINUTES", default_value_t = 1,
-          value_parser = clap::value_parser!(u32).range(1..))]
-    pub access_token_expire_minutes: u32,
-    /// How long a session lives after login, in days.
-    #[arg(long, env = "REFRESH_TOKEN_EXPIRE_DAYS", default_value_t = 7,
-          value_parser = clap::value_parser!(u32).range(1..=99_999))]
-    pub refresh_token_expire_days: u32,
-
-    /// Whether anybody may make an account.
-    #[arg(long, env = "REGISTRATION", default_value = "open", ignore_case = true)]
-    pub registration: Registration,
-    /// The fewest characters of a new password, from 8 to 128.
-    #[arg(long, env = "PASSWORD_MIN_LENGTH", default_value_t = 8)]
-    pub password_min_length: usize,
-
-    /// How many passwords are hashed at once [default: as many as cores and
-    /// the memory limit allow].
-    #[arg(long, env = "HASH_THREADS", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub hash_threads: Option<u16>,
-    /// How many more may wait; beyond that, logins are answered 503
-    /// [default: 32 for each thread].
-    #[arg(long, env = "HASH_QUEUE", value_parser = clap::value_parser!(u16).range(1..))]
-    pub hash_queue: Option<u16>,
-    /// The most connections to the database.
-    #[arg(long, env = "DATABASE_MAX_CONNECTIONS", default_value_t = 8,
-          value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub database_max_connections: u32,
-
-    /// How long to go on accepting connections after SIGTERM, while load
-    /// balancers learn of it.
-    #[arg(long, env = "DRAIN_DELAY", default_value = "5s")]
-    pub drain_delay: Ttl,
-    /// How long requests may still take after that.
-    #[arg(long, env = "DRAIN_TIMEOUT", default_value = "20s")]
-    pub drain_timeout: Ttl,
-
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "a doc comment would become help text")]
-    pub log: LogArgs,
-}
-
-/// Options of `migrate`.
-#[derive(Args)]
-pub struct MigrateArgs {
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "a doc comment would become help text")]
-    pub database: DatabaseArgs,
-    /// The role that `serve` connects as; it is granted what `serve` needs.
-    #[arg(long, env = "RUNTIME_ROLE")]
-    pub runtime_role: Option<String>,
-    /// How long to wait for the database to be there.
-    #[arg(long, env = "MIGRATE_TIMEOUT", default_value = "2m")]
-    pub migrate_timeout: Ttl,
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "a doc comment would become help text")]
-    pub log: LogArgs,
-}
-
-/// Options of `healthcheck`.
-#[derive(Args)]
-pub struct HealthcheckArgs {
-    /// The port that /readyz is on.
-    #[arg(long, env = "METRICS_PORT", default_value_t = 9090)]
-    pub metrics_port: u16,
-    /// The address that `serve` listens on [default: 127.0.0.1].
-    #[arg(long, env = "LISTEN_ADDRESS")]
-    pub listen_address: Option<IpAddr>,
 }
 
 impl Cli {
@@ -291,13 +130,13 @@ mod tests {
     #[test]
     fn defaults_are_those_of_the_contract() {
         let args = serve(&["serve"], &[]);
-        assert_eq!(args.port, 8001);
-        assert_eq!(args.metrics_port, 9090);
-        assert_eq!(args.access_token_expire_minutes, 1);
-        assert_eq!(args.refresh_token_expire_days, 7);
-        assert_eq!(args.audience, "authstack");
-        assert_eq!(args.registration, Registration::Open);
-        assert_eq!(args.trusted_proxy_hops, 0);
+        assert_eq!(args.network.port, 8001);
+        assert_eq!(args.network.metrics_port, 9090);
+        assert_eq!(args.tokens.access_token_expire_minutes, 1);
+        assert_eq!(args.tokens.refresh_token_expire_days, 7);
+        assert_eq!(args.tokens.audience, "authstack");
+        assert_eq!(args.accounts.registration, Registration::Open);
+        assert_eq!(args.network.trusted_proxy_hops, 0);
     }
 
     #[test]
@@ -308,11 +147,11 @@ mod tests {
             ("OTHER", "x"),
         ];
         let args = serve(&["serve", "--port", "8200"], &dotenv);
-        assert_eq!(args.port, 8200);
-        assert_eq!(args.audience, "from-dotenv");
+        assert_eq!(args.network.port, 8200);
+        assert_eq!(args.tokens.audience, "from-dotenv");
         let args = serve(&["serve"], &[("PORT", "8100"), ("PORT", "8101")]);
-        assert_eq!(args.port, 8101, "the last line wins");
-        assert_eq!(serve(&["serve"], &[("PORT", "")]).port, 8001);
+        assert_eq!(args.network.port, 8101, "the last line wins");
+        assert_eq!(serve(&["serve"], &[("PORT", "")]).network.port, 8001);
     }
 
     #[test]

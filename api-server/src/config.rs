@@ -97,35 +97,43 @@ impl Config {
         let database = database(args.database)?;
         let secret = required(
             "SECRET_KEY",
-            secret("SECRET_KEY", args.secret_key, args.secret_key_file)?,
+            secret(
+                "SECRET_KEY",
+                args.tokens.secret_key,
+                args.tokens.secret_key_file,
+            )?,
         )?;
         let keys = Keys::from_secret(&secret).map_err(|e| ConfigError::new("SECRET_KEY", e))?;
         let listen = Listen {
-            address: args.listen_address,
-            port: args.port,
-            metrics_port: args.metrics_port,
+            address: args.network.listen_address,
+            port: args.network.port,
+            metrics_port: args.network.metrics_port,
         };
         if listen.port == listen.metrics_port && listen.port != 0 {
             return Err(ConfigError::new("METRICS_PORT", "must differ from PORT"));
         }
         let public_url = args
+            .network
             .public_url
-            .unwrap_or_else(|| format!("http://localhost:{}", args.port));
+            .unwrap_or_else(|| format!("http://localhost:{}", args.network.port));
         let public_url = PublicUrl::parse(&public_url)?;
-        let issuer = args.issuer.unwrap_or_else(|| public_url.origin.clone());
-        if args.audience.is_empty() {
+        let issuer = args
+            .tokens
+            .issuer
+            .unwrap_or_else(|| public_url.origin.clone());
+        if args.tokens.audience.is_empty() {
             return Err(ConfigError::new("AUDIENCE", "must not be empty"));
         }
         let rules = Rules {
-            access_ttl: args.access_token_ttl.unwrap_or(Ttl::from_secs(
-                u64::from(args.access_token_expire_minutes) * 60,
+            access_ttl: args.tokens.access_token_ttl.unwrap_or(Ttl::from_secs(
+                u64::from(args.tokens.access_token_expire_minutes) * 60,
             )),
-            refresh_ttl: args.refresh_token_ttl.unwrap_or(Ttl::from_secs(
-                u64::from(args.refresh_token_expire_days) * 86_400,
+            refresh_ttl: args.tokens.refresh_token_ttl.unwrap_or(Ttl::from_secs(
+                u64::from(args.tokens.refresh_token_expire_days) * 86_400,
             )),
-            password_policy: PasswordPolicy::new(args.password_min_length)
+            password_policy: PasswordPolicy::new(args.accounts.password_min_length)
                 .map_err(|e| ConfigError::new("PASSWORD_MIN_LENGTH", e))?,
-            registration_open: args.registration == Registration::Open,
+            registration_open: args.accounts.registration == Registration::Open,
         };
         if rules.refresh_ttl < rules.access_ttl {
             return Err(ConfigError::new(
@@ -136,7 +144,10 @@ impl Config {
                 ),
             ));
         }
-        let hash_threads = args.hash_threads.map_or_else(hash_threads, usize::from);
+        let hash_threads = args
+            .hashing
+            .hash_threads
+            .map_or_else(hash_threads, usize::from);
         Ok(Self {
             database,
             database_max_connections: args.database_max_connections,
@@ -144,15 +155,17 @@ impl Config {
             listen,
             public_url,
             issuer,
-            audience: args.audience,
+            audience: args.tokens.audience,
             rules,
-            trusted_proxy_hops: args.trusted_proxy_hops,
+            trusted_proxy_hops: args.network.trusted_proxy_hops,
             hashing: Limits::new(
                 hash_threads,
-                args.hash_queue.map_or(32 * hash_threads, usize::from),
+                args.hashing
+                    .hash_queue
+                    .map_or(32 * hash_threads, usize::from),
             ),
-            drain_delay: args.drain_delay.duration(),
-            drain_timeout: args.drain_timeout.duration(),
+            drain_delay: args.drain.drain_delay.duration(),
+            drain_timeout: args.drain.drain_timeout.duration(),
             log_level: args.log.log_level,
         })
     }

@@ -3,6 +3,7 @@
 //! What these modules need to know of the world (the time, random bytes) is
 //! passed in, so that every rule is tested in microseconds.
 
+pub mod audit;
 pub mod email;
 pub mod ids;
 pub mod login;

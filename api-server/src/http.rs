@@ -14,6 +14,7 @@ mod docs;
 mod edge;
 mod error;
 mod identity;
+mod kind;
 mod login;
 mod logout;
 mod openapi;

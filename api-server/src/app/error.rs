@@ -25,6 +25,16 @@ pub enum AppError {
     /// No such user, or another password, or not allowed in: never which.
     #[error("the login was refused")]
     LoginRefused,
+    /// The password that somebody who is logged in gave to confirm what they
+    /// do is not theirs.
+    #[error("the current password is wrong")]
+    WrongPassword,
+    /// Whoever it is may not do this.
+    #[error("not allowed")]
+    Forbidden,
+    /// There is no such thing, or none that may be seen.
+    #[error("not found")]
+    NotFound,
     /// A token that is not believed.
     #[error(transparent)]
     Token(#[from] TokenError),

@@ -1,7 +1,5 @@
 //! Logging in.
 
-use std::net::IpAddr;
-
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
@@ -12,21 +10,13 @@ use crate::{
         refresh::{SECRET_BYTES, SessionSecret},
     },
     domain::{
+        audit::{Action, Event},
         ids::{SessionId, UserId},
         login::LoginIdentifier,
         password::MAX_LOGIN_BYTES,
     },
-    store::{sessions::NewSession, users::Credentials},
+    store::{audit::Origin, sessions::NewSession, users::Credentials},
 };
-
-/// Who is at the other end, as far as the session's record goes.
-#[derive(Clone, Debug, Default)]
-pub struct ClientInfo {
-    /// The address that the request came from.
-    pub address: Option<IpAddr>,
-    /// What the client says it is.
-    pub user_agent: Option<String>,
-}
 
 /// A password that was right: whose, and the hash that it was checked against.
 struct Verified {
@@ -40,9 +30,9 @@ impl App {
         &self,
         identifier: &str,
         password: SecretString,
-        client: &ClientInfo,
+        origin: &Origin,
     ) -> Result<IssuedTokens, AppError> {
-        let verified = self.verify_password(identifier, password).await?;
+        let verified = self.verify_password(identifier, password, origin).await?;
         let mut secret = [0; SECRET_BYTES];
         rand::fill(&mut secret);
         let session = NewSession {
@@ -51,10 +41,8 @@ impl App {
             verified_hash: &verified.hash,
             secret: &SessionSecret::new(secret),
             ttl: self.rules.refresh_ttl,
-            client_address: client.address,
-            user_agent: client.user_agent.as_deref(),
         };
-        let grant = self.store.begin_session(&session).await?;
+        let grant = self.store.begin_session(&session, origin).await?;
         let grant = grant.ok_or(AppError::LoginRefused)?;
         let now = grant.rotated_at;
         Ok(self.issue(grant, now)?)
@@ -67,6 +55,7 @@ impl App {
         &self,
         identifier: &str,
         password: SecretString,
+        origin: &Origin,
     ) -> Result<Verified, AppError> {
         let length = password.expose_secret().len();
         let plausible = length > 0 && length <= MAX_LOGIN_BYTES;
@@ -75,12 +64,43 @@ impl App {
         let found = self.store.credentials(&identifier).await?;
         let expected = found.as_ref().map_or_else(PasswordHash::of_nobody, stored);
         let matches = self.hasher.verify(password, expected).await?;
+        let refused = match found {
+            Some(user) if matches && plausible && !user.disabled => {
+                return Ok(Verified {
+                    user: user.id,
+                    hash: user.password_hash,
+                });
+            }
+            Some(user) if user.disabled => Event::failure(Action::Login, "disabled").to(user.id),
+            Some(user) => Event::failure(Action::Login, "wrong_password").to(user.id),
+            None => Event::failure(Action::Login, "unknown_user"),
+        };
+        self.store.record(&refused, origin).await?;
+        Err(AppError::LoginRefused)
+    }
+
+    /// Checks the password of somebody who is logged in, before something that
+    /// a stolen session must not be able to do. Gives the hash that it was
+    /// checked against, so that a change can tell whether it is still in force.
+    pub(super) async fn confirm_password(
+        &self,
+        user: UserId,
+        password: SecretString,
+        action: Action,
+        origin: &Origin,
+    ) -> Result<SecretString, AppError> {
+        let length = password.expose_secret().len();
+        let plausible = length > 0 && length <= MAX_LOGIN_BYTES;
+        let found = self.store.credentials_of(user).await?;
+        let expected = found.as_ref().map_or_else(PasswordHash::of_nobody, stored);
+        let matches = self.hasher.verify(password, expected).await?;
         match found {
-            Some(user) if matches && plausible && !user.disabled => Ok(Verified {
-                user: user.id,
-                hash: user.password_hash,
-            }),
-            _ => Err(AppError::LoginRefused),
+            Some(user) if matches && plausible && !user.disabled => Ok(user.password_hash),
+            _ => {
+                let refused = Event::failure(action, "wrong_password").by_and_to(user);
+                self.store.record(&refused, origin).await?;
+                Err(AppError::WrongPassword)
+            }
         }
     }
 }

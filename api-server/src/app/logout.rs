@@ -1,12 +1,18 @@
 //! Ending a session.
 
-use super::{App, AppError};
-use crate::{domain::ids::SessionId, store::sessions::EndReason};
+use super::{App, AppError, Origin};
+use crate::{
+    domain::{
+        audit::{Action, Event},
+        ids::SessionId,
+    },
+    store::sessions::EndReason,
+};
 
 impl App {
     /// Ends the session of every valid token among these, of either kind.
     /// That none is valid is no error: the session is over all the same.
-    pub async fn logout(&self, tokens: &[&str]) -> Result<(), AppError> {
+    pub async fn logout(&self, tokens: &[&str], origin: &Origin) -> Result<(), AppError> {
         let mut sessions: Vec<SessionId> = Vec::new();
         for token in tokens {
             if let Some(session) = self.session_of(token)
@@ -16,7 +22,10 @@ impl App {
             }
         }
         for session in sessions {
-            self.store.end_session(session, EndReason::Logout).await?;
+            let event = Event::success(Action::Logout);
+            self.store
+                .end_session(session, EndReason::Logout, event, origin)
+                .await?;
         }
         Ok(())
     }

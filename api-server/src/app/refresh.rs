@@ -1,9 +1,10 @@
 //! Exchanging a refresh token for its successor and a new access token.
 
-use super::{App, AppError, tokens::IssuedTokens};
+use super::{App, AppError, Origin, tokens::IssuedTokens};
 use crate::{
     crypto::jwt::{RefreshClaims, TokenError},
     domain::{
+        audit::{Action, Event},
         ids::SessionId,
         session::{Verdict, judge},
     },
@@ -12,16 +13,16 @@ use crate::{
 
 impl App {
     /// Rotates the session that a refresh token belongs to.
-    pub async fn refresh(&self, token: &str) -> Result<IssuedTokens, AppError> {
+    pub async fn refresh(&self, token: &str, origin: &Origin) -> Result<IssuedTokens, AppError> {
         let claims = self.tokens.read_refresh(token, self.now())?;
         let session = SessionId(claims.sid);
         match self.store.rotate(session, claims.ctr).await? {
             Some(grant) => {
-                self.check_derivation(&grant, &claims).await?;
+                self.check_derivation(&grant, &claims, origin).await?;
                 let now = grant.rotated_at;
                 Ok(self.issue(grant, now)?)
             }
-            None => self.refresh_stale(session, &claims).await,
+            None => self.refresh_stale(session, &claims, origin).await,
         }
     }
 
@@ -31,10 +32,11 @@ impl App {
         &self,
         session: SessionId,
         claims: &RefreshClaims,
+        origin: &Origin,
     ) -> Result<IssuedTokens, AppError> {
         let found = self.store.session(session).await?;
         let (grant, state) = found.ok_or(TokenError::Invalid)?;
-        self.check_derivation(&grant, claims).await?;
+        self.check_derivation(&grant, claims, origin).await?;
         match judge(claims.ctr, &state) {
             Verdict::Previous => Ok(self.issue(grant, state.now)?),
             // The session came back to life between the two statements: an
@@ -46,7 +48,9 @@ impl App {
                 Ok(self.issue(grant, now)?)
             }
             Verdict::Replayed => {
-                self.end_compromised(&grant, EndReason::Replay).await?;
+                let event = Event::success(Action::TokenReplay);
+                self.end_compromised(&grant, EndReason::Replay, event, origin)
+                    .await?;
                 Err(TokenError::Invalid.into())
             }
             Verdict::Dead => Err(TokenError::Invalid.into()),
@@ -59,11 +63,14 @@ impl App {
         &self,
         grant: &SessionGrant,
         claims: &RefreshClaims,
+        origin: &Origin,
     ) -> Result<(), AppError> {
         if grant.secret.made(&claims.jti, claims.ctr) {
             return Ok(());
         }
-        self.end_compromised(grant, EndReason::Forgery).await?;
+        let event = Event::success(Action::TokenForgery);
+        self.end_compromised(grant, EndReason::Forgery, event, origin)
+            .await?;
         Err(TokenError::Invalid.into())
     }
 
@@ -71,8 +78,11 @@ impl App {
         &self,
         grant: &SessionGrant,
         reason: EndReason,
+        event: Event,
+        origin: &Origin,
     ) -> Result<(), AppError> {
-        if self.store.end_session(grant.id, reason).await? {
+        let ended = self.store.end_session(grant.id, reason, event, origin);
+        if ended.await? {
             tracing::warn!(
                 user_id = %grant.user,
                 session_id = %grant.id,

@@ -3,10 +3,16 @@
 use secrecy::SecretString;
 use uuid::Uuid;
 
-use super::{App, AppError, Invalid};
+use super::{App, AppError, Invalid, Origin};
 use crate::{
     crypto::phc::SALT_BYTES,
-    domain::{email::Email, ids::UserId, password::NewPassword, username::Username},
+    domain::{
+        audit::{Action, Event},
+        email::Email,
+        ids::UserId,
+        password::NewPassword,
+        username::Username,
+    },
 };
 
 /// An account that was made.
@@ -26,6 +32,7 @@ impl App {
         username: &str,
         email: &str,
         password: SecretString,
+        origin: &Origin,
     ) -> Result<Registered, AppError> {
         if !self.rules.registration_open {
             return Err(AppError::RegistrationClosed);
@@ -41,8 +48,9 @@ impl App {
         rand::fill(&mut salt);
         let hash = self.hasher.hash(password.into_secret(), salt).await?;
         let id = UserId(Uuid::now_v7());
+        let event = Event::success(Action::Register).by_and_to(id);
         self.store
-            .add_user(id, &username, &email, &hash.to_string())
+            .add_user(id, &username, &email, &hash.to_string(), &event, origin)
             .await?
             .map_err(AppError::Taken)?;
         Ok(Registered {

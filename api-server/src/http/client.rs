@@ -10,24 +10,27 @@ use axum::{
     http::{Extensions, HeaderMap, header, request::Parts},
 };
 
-use crate::app::{App, login::ClientInfo};
+use super::edge::RequestId;
+use crate::app::{App, Origin};
 
 /// A longer `User-Agent` is cut: it is for a person to recognise a device by.
 const MAX_USER_AGENT_CHARS: usize = 256;
 
 /// The client, as an argument of a handler.
-pub(super) struct Client(pub(super) ClientInfo);
+pub(super) struct Client(pub(super) Origin);
 
 impl FromRequestParts<App> for Client {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
         let user_agent = parts.headers.get(header::USER_AGENT);
-        Ok(Self(ClientInfo {
+        let request_id = parts.extensions.get::<RequestId>();
+        Ok(Self(Origin {
             address: address(&parts.headers, &parts.extensions, app.trusted_proxy_hops),
             user_agent: user_agent
                 .and_then(|value| value.to_str().ok())
                 .map(|text| text.chars().take(MAX_USER_AGENT_CHARS).collect()),
+            request_id: request_id.map(|id| id.0.clone()),
         }))
     }
 }

@@ -31,12 +31,17 @@ impl Seen {
     }
 }
 
+/// The request's id, for what happens on its way.
+#[derive(Clone)]
+pub(super) struct RequestId(pub(super) String);
+
 /// Handles one request.
 pub(super) async fn edge(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let line = Line::begin(&app, &request);
     let seen = Seen::default();
     request.extensions_mut().insert(seen.clone());
+    request.extensions_mut().insert(RequestId(line.id.clone()));
 
     let answer = AssertUnwindSafe(next.run(request)).catch_unwind().await;
     let response = answer.unwrap_or_else(|_| ApiError::Panic.into_response());

@@ -5,11 +5,14 @@ use std::fmt::Write;
 
 use axum::{
     body::Body,
-    http::{HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderName, HeaderValue, header},
     response::{IntoResponse, Response},
 };
 
-use super::problem::{FieldProblem, Kind, Problem};
+use super::{
+    kind::{self, Kind},
+    problem::{FieldProblem, Problem},
+};
 use crate::{
     app::{AppError, Invalid},
     crypto::{hasher::HashError, jwt::TokenError},
@@ -155,6 +158,9 @@ fn describe_app(error: &AppError) -> (Problem, Header) {
             kind::REGISTRATION_CLOSED,
             "accounts are made by an administrator",
         ),
+        AppError::WrongPassword => plain(kind::WRONG_PASSWORD, "the current password is wrong"),
+        AppError::Forbidden => plain(kind::FORBIDDEN, "this account may not do that"),
+        AppError::NotFound => plain(kind::NOT_FOUND, "there is no such thing, or not for you"),
         AppError::LoginRefused => challenge(
             kind::LOGIN_REFUSED,
             "the user name or the password is wrong",
@@ -262,88 +268,4 @@ fn cause(error: &ApiError) -> Option<String> {
         source = error.source();
     }
     Some(text)
-}
-
-/// The kinds of problems, in the order of their status.
-mod kind {
-    use super::{Kind, StatusCode};
-
-    const fn kind(name: &'static str, title: &'static str, status: StatusCode) -> Kind {
-        Kind {
-            name,
-            title,
-            status,
-        }
-    }
-
-    pub(super) const BAD_REQUEST: Kind = kind(
-        "bad-request",
-        "The request cannot be understood",
-        StatusCode::BAD_REQUEST,
-    );
-    pub(super) const JSON: Kind = kind(
-        "malformed-json",
-        "The body is not JSON",
-        StatusCode::BAD_REQUEST,
-    );
-    pub(super) const NO_TOKEN: Kind =
-        kind("no-token", "A token is required", StatusCode::UNAUTHORIZED);
-    pub(super) const INVALID_TOKEN: Kind = kind(
-        "invalid-token",
-        "The token is not accepted",
-        StatusCode::UNAUTHORIZED,
-    );
-    pub(super) const LOGIN_REFUSED: Kind = kind(
-        "login-refused",
-        "The login was refused",
-        StatusCode::UNAUTHORIZED,
-    );
-    pub(super) const CROSS_SITE: Kind = kind(
-        "cross-site",
-        "The request comes from another site",
-        StatusCode::FORBIDDEN,
-    );
-    pub(super) const REGISTRATION_CLOSED: Kind = kind(
-        "registration-closed",
-        "Registration is closed",
-        StatusCode::FORBIDDEN,
-    );
-    pub(super) const NOT_FOUND: Kind =
-        kind("not-found", "There is nothing here", StatusCode::NOT_FOUND);
-    pub(super) const TIMEOUT: Kind = kind(
-        "timeout",
-        "The request took too long to arrive",
-        StatusCode::REQUEST_TIMEOUT,
-    );
-    pub(super) const TAKEN: Kind = kind("taken", "A name is taken", StatusCode::CONFLICT);
-    pub(super) const TOO_LARGE: Kind = kind(
-        "too-large",
-        "The body is too large",
-        StatusCode::PAYLOAD_TOO_LARGE,
-    );
-    pub(super) const MEDIA_TYPE: Kind = kind(
-        "media-type",
-        "The body must be JSON",
-        StatusCode::UNSUPPORTED_MEDIA_TYPE,
-    );
-    pub(super) const VALIDATION: Kind = kind(
-        "validation",
-        "The request breaks rules",
-        StatusCode::UNPROCESSABLE_ENTITY,
-    );
-    pub(super) const INTERNAL: Kind = kind(
-        "internal",
-        "The server made a mistake",
-        StatusCode::INTERNAL_SERVER_ERROR,
-    );
-    pub(super) const UNAVAILABLE: Kind = kind(
-        "unavailable",
-        "The database is not available",
-        StatusCode::SERVICE_UNAVAILABLE,
-    );
-    pub(super) const BUSY: Kind = kind(
-        "busy",
-        "The server is busy",
-        StatusCode::SERVICE_UNAVAILABLE,
-    );
 }

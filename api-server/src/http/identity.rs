@@ -18,6 +18,8 @@ use crate::{app::App, crypto::jwt::TokenError, domain::ids::SessionId, store::us
 pub(super) struct Identity {
     /// The user.
     pub(super) user: User,
+    /// The session that the request belongs to.
+    pub(super) session: SessionId,
 }
 
 impl FromRequestParts<App> for Identity {
@@ -42,7 +44,7 @@ impl FromRequestParts<App> for Identity {
         if let Some(seen) = parts.extensions.get::<Seen>() {
             seen.user(user.id);
         }
-        Ok(Self { user })
+        Ok(Self { user, session })
     }
 }
 

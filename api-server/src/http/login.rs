@@ -36,12 +36,12 @@ pub(super) struct LoginRequest {
 pub(super) async fn login(
     State(app): State<App>,
     _: SameSite,
-    Client(client): Client,
+    Client(origin): Client,
     Extension(seen): Extension<Seen>,
     body::Json(request): body::Json<LoginRequest>,
 ) -> Result<Response, ApiError> {
     let tokens = app
-        .login(&request.username, request.password, &client)
+        .login(&request.username, request.password, &origin)
         .await?;
     seen.user(tokens.user);
     Ok(hand_over(tokens, &app.public_url))

@@ -9,6 +9,7 @@ use axum::{
 use super::{
     ApiError,
     body::OptionalJson,
+    client::Client,
     cookies::{self, Cookies},
     cross_site::SameSite,
     identity::bearer,
@@ -28,6 +29,7 @@ use crate::app::App;
 pub(super) async fn logout(
     State(app): State<App>,
     _: SameSite,
+    Client(origin): Client,
     headers: HeaderMap,
     request: Result<OptionalJson<RefreshRequest>, ApiError>,
 ) -> Response {
@@ -42,7 +44,7 @@ pub(super) async fn logout(
             tokens.extend(cookies::read(&headers, cookies.access)?);
             tokens.extend(cookies::read(&headers, cookies.refresh)?);
         }
-        Ok::<_, ApiError>(app.logout(&tokens).await?)
+        Ok::<_, ApiError>(app.logout(&tokens, &origin).await?)
     };
     let answer = outcome.await.map(|()| StatusCode::NO_CONTENT);
     // Also when something failed: whoever logs out wants the cookies gone.

@@ -13,17 +13,7 @@ use axum::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// The kinds of problems. Each has a URI that never changes:
-/// `<PUBLIC_URL>/problems/<name>`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Kind {
-    /// The last part of the URI.
-    pub(super) name: &'static str,
-    /// The same for every occurrence.
-    pub(super) title: &'static str,
-    /// The status that it is sent with.
-    pub(super) status: StatusCode,
-}
+use super::kind::{self, Kind};
 
 /// What went wrong this time.
 #[derive(Clone, Debug)]
@@ -108,34 +98,20 @@ pub(super) struct KeepBody;
 
 /// A problem for an error that the framework made.
 fn from_status(status: StatusCode) -> Problem {
-    let (name, title, detail) = match status {
+    let (kind, detail) = match status {
         StatusCode::NOT_FOUND => (
-            "not-found",
-            "There is nothing here",
+            kind::NOT_FOUND,
             "no route has this path; see /openapi.json for those that there are",
         ),
         StatusCode::METHOD_NOT_ALLOWED => (
-            "method-not-allowed",
-            "This route does not take this method",
+            kind::METHOD_NOT_ALLOWED,
             "the header Allow names the methods that it takes",
         ),
-        _ if status.is_client_error() => (
-            "bad-request",
-            "The request cannot be understood",
-            "the request is malformed",
-        ),
-        _ => (
-            "internal",
-            "The server made a mistake",
-            "the request could not be completed",
-        ),
+        _ if status.is_client_error() => (kind::BAD_REQUEST, "the request is malformed"),
+        _ => (kind::INTERNAL, "the request could not be completed"),
     };
     Problem {
-        kind: Kind {
-            name,
-            title,
-            status,
-        },
+        kind: Kind { status, ..kind },
         detail: detail.to_owned(),
         errors: Vec::new(),
     }

@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use super::{
     ApiError,
     body::OptionalJson,
+    client::Client,
     cookies::{self, Cookies},
     cross_site::SameSite,
     edge::Seen,
@@ -37,6 +38,7 @@ pub(super) struct RefreshRequest {
 pub(super) async fn refresh(
     State(app): State<App>,
     _: SameSite,
+    Client(origin): Client,
     headers: HeaderMap,
     Extension(seen): Extension<Seen>,
     OptionalJson(request): OptionalJson<RefreshRequest>,
@@ -48,7 +50,7 @@ pub(super) async fn refresh(
         cookies::read(&headers, Cookies::for_url(&app.public_url).refresh)?
     };
     let token = given.as_deref().or(cookie).ok_or(ApiError::NoToken)?;
-    let tokens = app.refresh(token).await?;
+    let tokens = app.refresh(token, &origin).await?;
     seen.user(tokens.user);
     Ok(hand_over(tokens, &app.public_url))
 }

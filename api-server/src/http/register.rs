@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{ApiError, body, edge::Seen, problem::ProblemBody};
+use super::{ApiError, body, client::Client, edge::Seen, problem::ProblemBody};
 use crate::app::App;
 
 /// A new account.
@@ -49,11 +49,12 @@ pub(super) struct RegisterResponse {
 ))]
 pub(super) async fn register(
     State(app): State<App>,
+    Client(origin): Client,
     Extension(seen): Extension<Seen>,
     body::Json(request): body::Json<RegisterRequest>,
 ) -> Result<(StatusCode, Json<RegisterResponse>), ApiError> {
     let account = app
-        .register(&request.username, &request.email, request.password)
+        .register(&request.username, &request.email, request.password, &origin)
         .await?;
     seen.user(account.id);
     let response = RegisterResponse {

@@ -1,15 +1,18 @@
 //! Sessions: one row each, rotated by one statement.
 
-use std::net::IpAddr;
-
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::query;
+use sqlx::{Connection, query, query_scalar};
 use time::OffsetDateTime;
 
-use super::{Store, StoreError, settle, within};
+use super::{
+    Store, StoreError,
+    audit::{self, Origin},
+    settle, within,
+};
 use crate::{
     crypto::refresh::SessionSecret,
     domain::{
+        audit::{Action, Event},
         ids::{SessionId, UserId},
         session::SessionState,
         ttl::Ttl,
@@ -29,10 +32,6 @@ pub struct NewSession<'a> {
     pub secret: &'a SessionSecret,
     /// How long it lasts, by the database's clock.
     pub ttl: Ttl,
-    /// Where the login came from.
-    pub client_address: Option<IpAddr>,
-    /// What the client says it is.
-    pub user_agent: Option<&'a str>,
 }
 
 /// What tokens are made from.
@@ -111,6 +110,7 @@ impl Store {
     pub async fn begin_session(
         &self,
         new: &NewSession<'_>,
+        origin: &Origin,
     ) -> Result<Option<SessionGrant>, StoreError> {
         let mut connection = self.acquire().await?;
         let insert = sqlx::query_as!(
@@ -133,10 +133,22 @@ impl Store {
             new.verified_hash.expose_secret(),
             new.secret.as_bytes(),
             new.ttl.as_secs(),
-            new.client_address.map(|address| address.to_string()),
-            new.user_agent,
+            origin.address.map(|address| address.to_string()),
+            origin.user_agent,
         );
-        let answer = within(insert.fetch_optional(&mut *connection)).await;
+        let event = Event::success(Action::Login)
+            .by_and_to(new.user)
+            .about(new.id);
+        let answer = within(async {
+            let mut transaction = connection.begin().await?;
+            let row = insert.fetch_optional(&mut *transaction).await?;
+            if row.is_some() {
+                audit::record(&mut transaction, &event, origin).await?;
+            }
+            transaction.commit().await?;
+            Ok(row)
+        })
+        .await;
         settle(connection, answer)?.map(GrantRow::grant).transpose()
     }
 
@@ -201,20 +213,34 @@ impl Store {
         Ok(Some((grant, state)))
     }
 
-    /// Ends a session. Whether it was this call that did.
+    /// Ends a session and writes `event`, about it and its user. Whether it was
+    /// this call that did: one that is over stays as it ended.
     pub async fn end_session(
         &self,
         session: SessionId,
         reason: EndReason,
+        event: Event,
+        origin: &Origin,
     ) -> Result<bool, StoreError> {
         let mut connection = self.acquire().await?;
-        let update = query!(
+        let update = query_scalar!(
             "UPDATE authstack.sessions SET revoked_at = now(), revoked_reason = $2
-             WHERE id = $1 AND revoked_at IS NULL",
+             WHERE id = $1 AND revoked_at IS NULL
+             RETURNING user_id",
             session.0,
             reason.as_str(),
         );
-        let answer = within(update.execute(&mut *connection)).await;
-        Ok(settle(connection, answer)?.rows_affected() > 0)
+        let answer = within(async {
+            let mut transaction = connection.begin().await?;
+            let user = update.fetch_optional(&mut *transaction).await?;
+            if let Some(user) = user {
+                let event = event.to(UserId(user)).about(session);
+                audit::record(&mut transaction, &event, origin).await?;
+            }
+            transaction.commit().await?;
+            Ok(user.is_some())
+        })
+        .await;
+        settle(connection, answer)
     }
 }

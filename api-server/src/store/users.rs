@@ -1,12 +1,18 @@
 //! Users.
 
 use secrecy::SecretString;
-use sqlx::{query, query_as};
+use sqlx::{Connection, query, query_as};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Store, StoreError, error::violated_constraint, settle, within};
+use super::{
+    Store, StoreError,
+    audit::{self, Origin},
+    error::violated_constraint,
+    settle, within,
+};
 use crate::domain::{
+    audit::Event,
     email::Email,
     ids::{SessionId, UserId},
     login::LoginIdentifier,
@@ -83,6 +89,8 @@ impl Store {
         username: &Username,
         email: &Email,
         password_hash: &str,
+        event: &Event,
+        origin: &Origin,
     ) -> Result<Result<(), Taken>, StoreError> {
         let mut connection = self.acquire().await?;
         let insert = query!(
@@ -96,8 +104,13 @@ impl Store {
             password_hash,
         );
         let answer = within(async {
-            match insert.execute(&mut *connection).await {
-                Ok(_) => Ok(Ok(())),
+            let mut transaction = connection.begin().await?;
+            match insert.execute(&mut *transaction).await {
+                Ok(_) => {
+                    audit::record(&mut transaction, event, origin).await?;
+                    transaction.commit().await?;
+                    Ok(Ok(()))
+                }
                 Err(error) => match violated_constraint(&error) {
                     Some("users_username_key") => Ok(Err(Taken {
                         username: true,
@@ -129,6 +142,23 @@ impl Store {
                LIMIT 1"#,
             identifier.email_key,
             identifier.username_key,
+        );
+        let answer = within(found.fetch_optional(&mut *connection)).await;
+        let row = settle(connection, answer)?;
+        Ok(row.map(|row| Credentials {
+            id: UserId(row.id),
+            password_hash: row.password_hash.into(),
+            disabled: row.disabled,
+        }))
+    }
+
+    /// What a user's password is checked against.
+    pub async fn credentials_of(&self, user: UserId) -> Result<Option<Credentials>, StoreError> {
+        let mut connection = self.acquire().await?;
+        let found = query!(
+            r#"SELECT id, password_hash, disabled_at IS NOT NULL AS "disabled!"
+               FROM authstack.users WHERE id = $1"#,
+            user.0,
         );
         let answer = within(found.fetch_optional(&mut *connection)).await;
         let row = settle(connection, answer)?;

@@ -39,7 +39,7 @@ async fn everything_lives_in_our_schema(pool: PgPool) {
         .fetch_one(&pool)
         .await
         .unwrap();
-    assert_eq!(ours, 1);
+    assert!(ours > 0);
     // And again, without effect.
     migrate(&options(&pool), None, PATIENCE).await.unwrap();
     assert!(Store::new(pool).schema_is_ready().await.unwrap());
@@ -62,9 +62,12 @@ async fn a_newer_schema_is_a_success(pool: PgPool) {
 #[sqlx::test(migrations = false)]
 async fn an_older_schema_is_not_ready(pool: PgPool) {
     migrate(&options(&pool), None, PATIENCE).await.unwrap();
-    execute(&pool, "UPDATE authstack._sqlx_migrations SET version = 0")
-        .await
-        .unwrap();
+    execute(
+        &pool,
+        "DELETE FROM authstack._sqlx_migrations WHERE version > 1",
+    )
+    .await
+    .unwrap();
     assert!(!Store::new(pool).schema_is_ready().await.unwrap());
 }
 

@@ -23,10 +23,13 @@ async fn what_clients_say_of_themselves_is_believed_from_trusted_networks_only()
     // A node's Service rules follow the rollout a moment later, and until then
     // the pod that goes may answer, by the configuration that it has.
     site.until("an answer by the new nginx", PATIENCE, async || {
-        let answer = log_in_with_headers(&gateway, "given-1").await;
-        (answer.header("x-request-id") == "given-1").then_some(())
+        let request = gateway.request(Method::GET, "/");
+        let request = request.header("x-request-id", "given-0");
+        let answer = gateway.send(request).await.ok()?;
+        (answer.header("x-request-id") == "given-0").then_some(())
     })
     .await;
+    log_in_with_headers(&gateway, "given-1").await;
     let line = request_line(&site, "given-1").await;
     assert_eq!(line["client"], FORGED, "{line}");
 }
