@@ -45,7 +45,7 @@ pub struct Config {
 }
 
 /// The settings that decide what users may do.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Rules {
     /// How long an access token lives.
     pub access_ttl: Ttl,
@@ -124,6 +124,9 @@ impl Config {
         if args.tokens.audience.is_empty() {
             return Err(ConfigError::new("AUDIENCE", "must not be empty"));
         }
+        let mut words = args.accounts.password_forbidden_words;
+        words.extend(public_url.words());
+        words.extend(["authstack", "dataviv"].map(str::to_owned));
         let rules = Rules {
             access_ttl: args.tokens.access_token_ttl.unwrap_or(Ttl::from_secs(
                 u64::from(args.tokens.access_token_expire_minutes) * 60,
@@ -131,7 +134,7 @@ impl Config {
             refresh_ttl: args.tokens.refresh_token_ttl.unwrap_or(Ttl::from_secs(
                 u64::from(args.tokens.refresh_token_expire_days) * 86_400,
             )),
-            password_policy: PasswordPolicy::new(args.accounts.password_min_length)
+            password_policy: PasswordPolicy::new(args.accounts.password_min_length, &words)
                 .map_err(|e| ConfigError::new("PASSWORD_MIN_LENGTH", e))?,
             registration_open: args.accounts.registration == Registration::Open,
         };
@@ -251,6 +254,17 @@ impl PublicUrl {
         &self.origin
     }
 
+    /// The names that the host is made of, but for its top-level domain.
+    fn words(&self) -> Vec<String> {
+        let url = Url::parse(&self.origin).ok();
+        let host = url.as_ref().and_then(Url::host);
+        let Some(url::Host::Domain(name)) = host else {
+            return Vec::new();
+        };
+        let names = name.rsplit_once('.').map_or(name, |(names, _)| names);
+        names.split(['.', '-']).map(str::to_owned).collect()
+    }
+
     /// Whether clients speak TLS, whoever ends it.
     #[must_use]
     pub fn is_https(&self) -> bool {
@@ -281,6 +295,21 @@ mod tests {
             "https://example.com/#f",
         ] {
             assert!(PublicUrl::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_words_of_a_host_are_names() {
+        for (url, expected) in [
+            (
+                "https://auth.big-shop.example",
+                &["auth", "big", "shop"][..],
+            ),
+            ("http://localhost:8001", &["localhost"]),
+            ("http://192.0.2.1:8001", &[]),
+            ("http://[2001:db8::1]", &[]),
+        ] {
+            assert_eq!(PublicUrl::parse(url).unwrap().words(), expected, "{url}");
         }
     }
 

@@ -67,7 +67,7 @@ impl App {
         email: &str,
         password: SecretString,
     ) -> Result<(Username, Email, NewPassword), AppError> {
-        let policy = self.rules.password_policy;
+        let policy = &self.rules.password_policy;
         let password = policy.check(password, username, email);
         match (Username::parse(username), Email::parse(email), password) {
             (Ok(username), Ok(email), Ok(password)) => Ok((username, email, password)),

@@ -1,6 +1,8 @@
 //! What may become a password. The policy applies when one is set, never when
 //! one is presented: tightening it must not lock anybody out.
 
+use std::sync::Arc;
+
 use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
 
@@ -17,10 +19,11 @@ pub const MAX_LOGIN_BYTES: usize = 1_024;
 /// refused. `assets/README.md` says where they come from.
 static COMMON: &str = include_str!("common_passwords.txt");
 
-/// The rules for new passwords.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The rules for new passwords; cheap to clone.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PasswordPolicy {
     min_chars: usize,
+    words: Arc<[String]>,
 }
 
 /// A password that has passed the policy.
@@ -45,6 +48,9 @@ pub enum PasswordError {
     /// Little more than the user name or the e-mail address.
     #[error("is too much like the user name or the e-mail address")]
     LikeTheName,
+    /// Little more than what this service is called.
+    #[error("is too much like a name of this service")]
+    LikeTheService,
 }
 
 /// A minimum outside 8 to 128.
@@ -53,24 +59,36 @@ pub enum PasswordError {
 pub struct MinimumError;
 
 impl PasswordPolicy {
-    /// A policy that asks for at least `min_chars` characters.
-    pub fn new(min_chars: usize) -> Result<Self, MinimumError> {
-        if (LOWEST_MINIMUM..=MAX_CHARS).contains(&min_chars) {
-            Ok(Self { min_chars })
-        } else {
-            Err(MinimumError)
+    /// A policy that asks for at least `min_chars` characters, and for more
+    /// than one of these words: names of the service and of who runs it, which
+    /// are the first to be guessed (NIST SP 800-63B, section 3.1.1.2). Words of
+    /// fewer than four characters are left out: too much contains them.
+    pub fn new<W: AsRef<str>>(
+        min_chars: usize,
+        words: impl IntoIterator<Item = W>,
+    ) -> Result<Self, MinimumError> {
+        if !(LOWEST_MINIMUM..=MAX_CHARS).contains(&min_chars) {
+            return Err(MinimumError);
         }
+        let words = words.into_iter();
+        let words = words.map(|word| word.as_ref().trim().to_lowercase());
+        Ok(Self {
+            min_chars,
+            words: words
+                .filter(|word| word.chars().count() >= SHORTEST_WORD)
+                .collect(),
+        })
     }
 
     /// The fewest characters that a new password may have.
     #[must_use]
-    pub fn min_chars(self) -> usize {
+    pub fn min_chars(&self) -> usize {
         self.min_chars
     }
 
     /// Judges a password for the account with these names.
     pub fn check(
-        self,
+        &self,
         password: SecretString,
         username: &str,
         email: &str,
@@ -97,6 +115,9 @@ impl PasswordPolicy {
         {
             return Err(PasswordError::LikeTheName);
         }
+        if self.words.iter().any(|word| is_like(&folded, word)) {
+            return Err(PasswordError::LikeTheService);
+        }
         Ok(NewPassword(password))
     }
 }
@@ -108,6 +129,9 @@ impl NewPassword {
         self.0
     }
 }
+
+/// Shorter words stand in too many passwords to mean anything.
+const SHORTEST_WORD: usize = 4;
 
 /// Fewer characters than this beside a name do not make a password of it.
 const ENOUGH_BESIDE_A_NAME: usize = 4;
@@ -148,9 +172,12 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn policy(min_chars: usize) -> PasswordPolicy {
+        PasswordPolicy::new(min_chars, ["AuthStack", "example", "com"]).unwrap()
+    }
+
     fn check(password: &str) -> Result<(), PasswordError> {
-        PasswordPolicy::new(8)
-            .unwrap()
+        policy(8)
             .check(password.into(), "guybrush", "threepwood@example.com")
             .map(drop)
     }
@@ -176,18 +203,24 @@ mod tests {
             ("Guybrush123", PasswordError::LikeTheName),
             ("1threepwood", PasswordError::LikeTheName),
             ("threepwood@example.com", PasswordError::LikeTheName),
+            ("authstack", PasswordError::LikeTheService),
+            ("AuthStack26", PasswordError::LikeTheService),
+            ("!example", PasswordError::LikeTheService),
         ] {
             assert_eq!(check(password), Err(expected), "{password:?}");
         }
         assert_eq!(check("guybrush and more"), Ok(()));
+        assert_eq!(check("authstack and more"), Ok(()));
+        assert_eq!(check("xy-com-1"), Ok(()), "short words do not count");
         assert_eq!(check(&"x7".repeat(64)), Ok(()));
     }
 
     #[test]
     fn the_minimum_is_bounded() {
-        assert_eq!(PasswordPolicy::new(7), Err(MinimumError));
-        assert_eq!(PasswordPolicy::new(129), Err(MinimumError));
-        let strict = PasswordPolicy::new(12).unwrap();
+        for minimum in [7, 129] {
+            assert_eq!(PasswordPolicy::new(minimum, [""]), Err(MinimumError));
+        }
+        let strict = policy(12);
         assert_eq!(
             strict.check("securepass".into(), "a", "b@c.d").map(drop),
             Err(PasswordError::TooShort(12))
@@ -217,8 +250,7 @@ mod tests {
 
         #[test]
         fn nothing_panics(password in ".{0,200}", name in ".{0,70}", email in ".{0,70}") {
-            let policy = PasswordPolicy::new(8).unwrap();
-            let _ = policy.check(password.into(), &name, &email);
+            let _ = policy(8).check(password.into(), &name, &email);
         }
     }
 }

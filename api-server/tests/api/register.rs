@@ -284,3 +284,21 @@ async fn an_older_services_table_is_not_touched(pool: PgPool) {
         1
     );
 }
+
+/// OWASP ASVS 5.0, 6.2.11.
+#[sqlx::test(migrations = false)]
+async fn names_of_the_service_are_no_passwords(pool: PgPool) {
+    let flags = [
+        "--public-url=https://login.rocketshop.example",
+        "--password-forbidden-words=Lechuck, Melee",
+    ];
+    let server = Server::with_flags(pool, &flags).await;
+    for password in ["rocketshop1", "LeChuck!!", "authstack1", "melee123"] {
+        let body = json!({
+            "username": "elaine", "email": "elaine@example.com", "password": password,
+        });
+        let answer = server.post("/auth/register").json(&body).send().await;
+        assert_eq!(answer.status.as_u16(), 422, "{password}");
+        assert_eq!(answer.pointers(), ["/password"], "{password}");
+    }
+}
