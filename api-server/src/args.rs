@@ -47,40 +47,66 @@ impl Cli {
     /// Reads a command line, with `dotenv` for what neither it nor the
     /// environment says. A variable that is set but empty counts as unset.
     pub fn parse_from_layers(
-        mut words: Vec<OsString>,
+        words: Vec<OsString>,
         dotenv: &[(String, String)],
     ) -> Result<Self, clap::Error> {
-        let command = Self::command();
-        let subcommand = words.get(1).and_then(|word| command.find_subcommand(word));
-        if let Some(subcommand) = subcommand {
-            let flags: Vec<_> = subcommand
-                .get_arguments()
-                .filter_map(|arg| flag_from(arg, dotenv))
-                .collect();
-            // Before the user's own flags, which therefore win.
-            words.splice(2..2, flags);
-        }
-        let command = command.mut_subcommands(|subcommand| {
-            subcommand.args_override_self(true).mut_args(|arg| {
-                match arg.get_env().and_then(env::var_os) {
-                    Some(value) if value.is_empty() => arg.env(Resettable::Reset),
-                    _ => arg,
-                }
-            })
-        });
-        let mut matches = command.try_get_matches_from(words)?;
+        let mut matches = match_layers(Self::command(), words, dotenv)?;
         Self::from_arg_matches_mut(&mut matches)
     }
 
     /// Every environment variable that means something to some subcommand.
     #[must_use]
     pub fn known_variables() -> Vec<String> {
-        Self::command()
-            .get_subcommands()
-            .flat_map(clap::Command::get_arguments)
-            .filter_map(|arg| arg.get_env().and_then(OsStr::to_str).map(str::to_owned))
-            .collect()
+        variables(&Self::command())
     }
+}
+
+/// Matches a command line, however deep its subcommands, against all layers.
+fn match_layers(
+    command: clap::Command,
+    mut words: Vec<OsString>,
+    dotenv: &[(String, String)],
+) -> Result<clap::ArgMatches, clap::Error> {
+    let (chosen, at) = chosen_subcommand(&command, &words);
+    let flags: Vec<_> = chosen
+        .get_arguments()
+        .filter_map(|arg| flag_from(arg, dotenv))
+        .collect();
+    // Before the user's own flags, which therefore win.
+    words.splice(at..at, flags);
+    with_empty_as_unset(command).try_get_matches_from(words)
+}
+
+/// The innermost subcommand that the first words name, and where its own
+/// arguments begin.
+fn chosen_subcommand<'a>(
+    command: &'a clap::Command,
+    words: &[OsString],
+) -> (&'a clap::Command, usize) {
+    let (mut chosen, mut at) = (command, words.len().min(1));
+    while let Some(next) = words.get(at).and_then(|word| chosen.find_subcommand(word)) {
+        chosen = next;
+        at += 1;
+    }
+    (chosen, at)
+}
+
+fn with_empty_as_unset(command: clap::Command) -> clap::Command {
+    command
+        .args_override_self(true)
+        .mut_args(|arg| match arg.get_env().and_then(env::var_os) {
+            Some(value) if value.is_empty() => arg.env(Resettable::Reset),
+            _ => arg,
+        })
+        .mut_subcommands(with_empty_as_unset)
+}
+
+fn variables(command: &clap::Command) -> Vec<String> {
+    let own = command
+        .get_arguments()
+        .filter_map(|arg| arg.get_env().and_then(OsStr::to_str).map(str::to_owned));
+    own.chain(command.get_subcommands().flat_map(variables))
+        .collect()
 }
 
 fn flag_from(arg: &clap::Arg, dotenv: &[(String, String)]) -> Option<OsString> {
@@ -152,6 +178,30 @@ mod tests {
         let args = serve(&["serve"], &[("PORT", "8100"), ("PORT", "8101")]);
         assert_eq!(args.network.port, 8101, "the last line wins");
         assert_eq!(serve(&["serve"], &[("PORT", "")]).network.port, 8001);
+    }
+
+    #[test]
+    fn dotenv_reaches_subcommands_of_subcommands() {
+        let arg = |name: &'static str| clap::Arg::new(name).long(name);
+        let inner = clap::Command::new("inner")
+            .arg(arg("color").env("TEST_COLOR"))
+            .arg(arg("shape"));
+        let outer = clap::Command::new("outer").subcommand(inner);
+        let command = clap::Command::new("program").subcommand(outer);
+        assert_eq!(variables(&command), ["TEST_COLOR"]);
+        let dotenv = [("TEST_COLOR".to_owned(), "red".to_owned())];
+        let color = |words: &[&str]| {
+            let words = words.iter().map(OsString::from).collect();
+            let matches = match_layers(command.clone(), words, &dotenv).unwrap();
+            let (_, matches) = matches.subcommand()?;
+            let (_, matches) = matches.subcommand()?;
+            matches.get_one::<String>("color").cloned()
+        };
+        assert_eq!(color(&["program", "outer", "inner"]).unwrap(), "red");
+        let words = ["program", "outer", "inner", "--shape=x", "--color=blue"];
+        assert_eq!(color(&words).unwrap(), "blue");
+        assert_eq!(color(&["program", "outer"]), None);
+        assert_eq!(color(&["program"]), None);
     }
 
     #[test]

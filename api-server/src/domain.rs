@@ -8,6 +8,7 @@ pub mod email;
 pub mod ids;
 pub mod login;
 pub mod password;
+pub mod role;
 pub mod session;
 pub mod ttl;
 pub mod username;
