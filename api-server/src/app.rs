@@ -18,9 +18,11 @@ use crate::{
     store::Store,
 };
 
+pub mod delete_account;
 mod error;
 pub mod login;
 pub mod logout;
+pub mod own_sessions;
 pub mod refresh;
 pub mod register;
 pub mod tokens;

@@ -7,6 +7,7 @@ pub mod audit;
 pub mod email;
 pub mod ids;
 pub mod login;
+pub mod page;
 pub mod password;
 pub mod role;
 pub mod session;

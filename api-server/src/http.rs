@@ -10,6 +10,7 @@ mod body;
 mod client;
 mod cookies;
 mod cross_site;
+mod delete_account;
 mod docs;
 mod edge;
 mod error;
@@ -19,11 +20,15 @@ mod login;
 mod logout;
 mod openapi;
 mod operations;
+mod page;
+mod path;
 mod problem;
+mod query;
 mod refresh;
 mod register;
 mod request_id;
 mod root;
+mod sessions;
 mod token_response;
 mod user;
 
@@ -55,5 +60,9 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(login::login))
         .routes(routes!(refresh::refresh))
         .routes(routes!(logout::logout))
+        .routes(routes!(sessions::logout_all))
+        .routes(routes!(sessions::list))
+        .routes(routes!(sessions::end))
         .routes(routes!(user::me))
+        .routes(routes!(delete_account::delete))
 }

@@ -10,10 +10,13 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
+pub mod account;
+mod admins;
 pub mod audit;
 pub mod connect;
 mod error;
 pub mod migrate;
+pub mod own_sessions;
 pub mod sessions;
 pub mod users;
 

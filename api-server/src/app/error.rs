@@ -7,7 +7,7 @@ use crate::{
         hasher::HashError,
         jwt::{SigningError, TokenError},
     },
-    store::{StoreError, users::Taken},
+    store::{StoreError, account::Refused, users::Taken},
 };
 
 /// Why something was not done. What clients see of it, `http` decides.
@@ -29,6 +29,9 @@ pub enum AppError {
     /// do is not theirs.
     #[error("the current password is wrong")]
     WrongPassword,
+    /// It would leave nobody who may log in and administer the service.
+    #[error("this is the last administrator")]
+    LastAdmin,
     /// Whoever it is may not do this.
     #[error("not allowed")]
     Forbidden,
@@ -47,6 +50,17 @@ pub enum AppError {
     /// The signing key.
     #[error(transparent)]
     Signing(#[from] SigningError),
+}
+
+impl From<Refused> for AppError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::SessionOver => Self::Token(TokenError::Invalid),
+            Refused::PasswordChanged => Self::WrongPassword,
+            Refused::LastAdmin => Self::LastAdmin,
+            Refused::Taken(taken) => Self::Taken(taken),
+        }
+    }
 }
 
 /// A field that breaks a rule.

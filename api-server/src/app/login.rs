@@ -11,11 +11,11 @@ use crate::{
     },
     domain::{
         audit::{Action, Event},
-        ids::{SessionId, UserId},
+        ids::{Caller, SessionId, UserId},
         login::LoginIdentifier,
         password::MAX_LOGIN_BYTES,
     },
-    store::{audit::Origin, sessions::NewSession, users::Credentials},
+    store::{account::Refused, audit::Origin, sessions::NewSession, users::Credentials},
 };
 
 /// A password that was right: whose, and the hash that it was checked against.
@@ -84,24 +84,45 @@ impl App {
     /// checked against, so that a change can tell whether it is still in force.
     pub(super) async fn confirm_password(
         &self,
-        user: UserId,
+        caller: Caller,
         password: SecretString,
         action: Action,
         origin: &Origin,
     ) -> Result<SecretString, AppError> {
         let length = password.expose_secret().len();
         let plausible = length > 0 && length <= MAX_LOGIN_BYTES;
-        let found = self.store.credentials_of(user).await?;
+        let found = self.store.credentials_of(caller.user).await?;
         let expected = found.as_ref().map_or_else(PasswordHash::of_nobody, stored);
         let matches = self.hasher.verify(password, expected).await?;
         match found {
             Some(user) if matches && plausible && !user.disabled => Ok(user.password_hash),
             _ => {
-                let refused = Event::failure(action, "wrong_password").by_and_to(user);
+                let refused = Event::failure(action, "wrong_password").by_caller(caller);
                 self.store.record(&refused, origin).await?;
                 Err(AppError::WrongPassword)
             }
         }
+    }
+
+    /// The error for what the store refused to do, once it is written down
+    /// where it matters.
+    pub(super) async fn refuse(
+        &self,
+        refused: Refused,
+        action: Action,
+        caller: Caller,
+        origin: &Origin,
+    ) -> Result<AppError, AppError> {
+        let reason = match refused {
+            Refused::PasswordChanged => Some("password_changed"),
+            Refused::LastAdmin => Some("last_admin"),
+            Refused::SessionOver | Refused::Taken(_) => None,
+        };
+        if let Some(reason) = reason {
+            let event = Event::failure(action, reason).by_caller(caller);
+            self.store.record(&event, origin).await?;
+        }
+        Ok(refused.into())
     }
 }
 

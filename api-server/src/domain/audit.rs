@@ -1,6 +1,6 @@
 //! What is written down of what happens to accounts and sessions.
 
-use super::ids::{SessionId, UserId};
+use super::ids::{Caller, SessionId, UserId};
 
 /// What was done, or tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,6 +141,12 @@ impl Event {
             user: Some(user),
             ..self
         }
+    }
+
+    /// Done by whoever is logged in to their own account.
+    #[must_use]
+    pub fn by_caller(self, caller: Caller) -> Self {
+        self.by_and_to(caller.user).about(caller.session)
     }
 
     /// Done by this user.

@@ -23,3 +23,12 @@ impl fmt::Display for SessionId {
         self.0.fmt(f)
     }
 }
+
+/// Somebody who is logged in: who, and by which session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The user.
+    pub user: UserId,
+    /// The session that the request belongs to.
+    pub session: SessionId,
+}

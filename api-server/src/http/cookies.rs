@@ -1,6 +1,9 @@
 //! The two cookies that tokens travel in.
 
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::{
+    http::{HeaderMap, HeaderName, HeaderValue, header},
+    response::AppendHeaders,
+};
 
 use super::ApiError;
 use crate::{app::tokens::IssuedTokens, config::PublicUrl};
@@ -58,8 +61,12 @@ impl Cookies {
         ]
     }
 
-    /// The headers that make a browser forget both.
-    pub(super) fn clear(self) -> [HeaderValue; 2] {
+    /// The part of an answer that makes a browser forget both.
+    pub(super) fn forget(self) -> AppendHeaders<[(HeaderName, HeaderValue); 2]> {
+        AppendHeaders(self.clear().map(|cookie| (header::SET_COOKIE, cookie)))
+    }
+
+    fn clear(self) -> [HeaderValue; 2] {
         [
             self.cookie(self.access, "", ACCESS_PATH, 0),
             self.cookie(self.refresh, "", REFRESH_PATH, 0),

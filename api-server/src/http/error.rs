@@ -35,6 +35,8 @@ pub enum ApiError {
         /// What is wrong.
         detail: &'static str,
     },
+    /// Parameters of the query break rules.
+    Parameters(Vec<Invalid>),
     /// The body is not said to be JSON.
     MediaType,
     /// The body is too long.
@@ -101,10 +103,15 @@ fn describe(error: &ApiError) -> (Problem, Header) {
             "no route has this path; see /openapi.json for those that there are",
         ),
         ApiError::Json => plain(kind::JSON, "the body must be a JSON object"),
-        ApiError::Shape { pointer, detail } => validation(vec![FieldProblem {
-            pointer: pointer.clone(),
-            detail: (*detail).to_owned(),
-        }]),
+        ApiError::Shape { pointer, detail } => {
+            validation(vec![FieldProblem::at(pointer.clone(), *detail)])
+        }
+        ApiError::Parameters(wrong) => validation(
+            wrong
+                .iter()
+                .map(|wrong| FieldProblem::parameter(wrong.field, &*wrong.reason))
+                .collect(),
+        ),
         ApiError::MediaType => plain(
             kind::MEDIA_TYPE,
             "send the body with Content-Type: application/json",
@@ -159,6 +166,10 @@ fn describe_app(error: &AppError) -> (Problem, Header) {
             "accounts are made by an administrator",
         ),
         AppError::WrongPassword => plain(kind::WRONG_PASSWORD, "the current password is wrong"),
+        AppError::LastAdmin => plain(
+            kind::LAST_ADMIN,
+            "make another account an administrator first",
+        ),
         AppError::Forbidden => plain(kind::FORBIDDEN, "this account may not do that"),
         AppError::NotFound => plain(kind::NOT_FOUND, "there is no such thing, or not for you"),
         AppError::LoginRefused => challenge(
@@ -227,10 +238,7 @@ fn validation(errors: Vec<FieldProblem>) -> (Problem, Header) {
 }
 
 fn field_problem(invalid: &Invalid) -> FieldProblem {
-    FieldProblem {
-        pointer: format!("/{}", invalid.field),
-        detail: invalid.reason.clone(),
-    }
+    FieldProblem::at(format!("/{}", invalid.field), &*invalid.reason)
 }
 
 fn conflict(taken: Taken) -> Problem {
@@ -238,10 +246,7 @@ fn conflict(taken: Taken) -> Problem {
     let errors: Vec<_> = fields
         .into_iter()
         .filter(|(_, taken)| *taken)
-        .map(|(field, _)| FieldProblem {
-            pointer: format!("/{field}"),
-            detail: "is already taken".to_owned(),
-        })
+        .map(|(field, _)| FieldProblem::at(format!("/{field}"), "is already taken"))
         .collect();
     Problem {
         kind: kind::TAKEN,

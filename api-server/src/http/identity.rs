@@ -12,7 +12,12 @@ use super::{
     cross_site,
     edge::Seen,
 };
-use crate::{app::App, crypto::jwt::TokenError, domain::ids::SessionId, store::users::User};
+use crate::{
+    app::App,
+    crypto::jwt::TokenError,
+    domain::ids::{Caller, SessionId},
+    store::users::User,
+};
 
 /// A user whose session lives, as the database has it now.
 pub(super) struct Identity {
@@ -20,6 +25,16 @@ pub(super) struct Identity {
     pub(super) user: User,
     /// The session that the request belongs to.
     pub(super) session: SessionId,
+}
+
+impl Identity {
+    /// Who it is, for use cases.
+    pub(super) fn caller(&self) -> Caller {
+        Caller {
+            user: self.user.id,
+            session: self.session,
+        }
+    }
 }
 
 impl FromRequestParts<App> for Identity {

@@ -72,6 +72,11 @@ pub(super) const TIMEOUT: Kind = kind(
     StatusCode::REQUEST_TIMEOUT,
 );
 pub(super) const TAKEN: Kind = kind("taken", "A name is taken", StatusCode::CONFLICT);
+pub(super) const LAST_ADMIN: Kind = kind(
+    "last-admin",
+    "The last administrator stays",
+    StatusCode::CONFLICT,
+);
 pub(super) const TOO_LARGE: Kind = kind(
     "too-large",
     "The body is too large",

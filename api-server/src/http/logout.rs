@@ -3,7 +3,7 @@
 use axum::{
     extract::State,
     http::{HeaderMap, StatusCode, header},
-    response::{AppendHeaders, IntoResponse, Response},
+    response::{IntoResponse, Response},
 };
 
 use super::{
@@ -48,6 +48,5 @@ pub(super) async fn logout(
     };
     let answer = outcome.await.map(|()| StatusCode::NO_CONTENT);
     // Also when something failed: whoever logs out wants the cookies gone.
-    let forget = AppendHeaders(cookies.clear().map(|cookie| (header::SET_COOKIE, cookie)));
-    (forget, answer).into_response()
+    (cookies.forget(), answer).into_response()
 }

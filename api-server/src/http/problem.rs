@@ -26,12 +26,37 @@ pub(super) struct Problem {
 /// A part of the request that breaks a rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(super) struct FieldProblem {
-    /// Where it is, as a JSON Pointer (RFC 6901) into the body.
+    /// Where it is in the body, as a JSON Pointer (RFC 6901).
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "/email")]
-    pub(super) pointer: String,
+    pub(super) pointer: Option<String>,
+    /// Or which parameter of the query it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "limit")]
+    pub(super) parameter: Option<&'static str>,
     /// What is wrong with it.
     #[schema(example = "must be an e-mail address, such as name@example.com")]
     pub(super) detail: String,
+}
+
+impl FieldProblem {
+    /// Something in the body.
+    pub(super) fn at(pointer: String, detail: impl Into<String>) -> Self {
+        Self {
+            pointer: Some(pointer),
+            parameter: None,
+            detail: detail.into(),
+        }
+    }
+
+    /// A parameter of the query.
+    pub(super) fn parameter(name: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            pointer: None,
+            parameter: Some(name),
+            detail: detail.into(),
+        }
+    }
 }
 
 /// The body of every error: problem details, RFC 9457.
@@ -54,7 +79,7 @@ pub(super) struct ProblemBody<'a> {
     /// The request's id, as in `x-request-id` and the server's log.
     #[schema(example = "0198c5a4-7d3e-7c11-9d33-7b6a5d1f2a10")]
     instance: &'a str,
-    /// For validation: each part of the body that breaks a rule.
+    /// For validation: each part of the request that breaks a rule.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     #[schema(required = false)]
     errors: &'a [FieldProblem],

@@ -57,6 +57,10 @@ pub struct SessionGrant {
 pub enum EndReason {
     /// The user logged out.
     Logout,
+    /// The user logged out everywhere.
+    LogoutAll,
+    /// The user ended it from the list of their sessions.
+    SessionEnd,
     /// A refresh token was presented that had been used up.
     Replay,
     /// A refresh token was presented that only our key could have signed, but
@@ -70,6 +74,8 @@ impl EndReason {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Logout => "logout",
+            Self::LogoutAll => "logout_all",
+            Self::SessionEnd => "session_end",
             Self::Replay => "replay",
             Self::Forgery => "forgery",
         }

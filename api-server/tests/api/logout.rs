@@ -4,18 +4,9 @@ use axum::http::StatusCode;
 use serde_json::json;
 use sqlx::PgPool;
 
-use crate::support::{Answer, Server};
+use crate::support::{Server, assert_forgets};
 
 const LIVE: &str = "SELECT count(*) FROM authstack.sessions WHERE revoked_at IS NULL";
-
-#[track_caller]
-fn assert_forgets(answer: &Answer) {
-    let expected = [
-        "access_token=; HttpOnly; SameSite=Lax; Path=/; Max-Age=0",
-        "refresh_token=; HttpOnly; SameSite=Lax; Path=/auth; Max-Age=0",
-    ];
-    assert_eq!(answer.cookies(), expected);
-}
 
 #[sqlx::test(migrations = false)]
 async fn any_valid_token_ends_its_session(pool: PgPool) {

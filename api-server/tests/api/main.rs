@@ -18,5 +18,6 @@ mod operations;
 mod refresh;
 mod register;
 mod root;
+mod sessions;
 mod support;
 mod user;

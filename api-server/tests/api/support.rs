@@ -335,3 +335,13 @@ impl Answer {
             .collect()
     }
 }
+
+/// That the browser is made to forget both cookies.
+#[track_caller]
+pub(crate) fn assert_forgets(answer: &Answer) {
+    let expected = [
+        "access_token=; HttpOnly; SameSite=Lax; Path=/; Max-Age=0",
+        "refresh_token=; HttpOnly; SameSite=Lax; Path=/auth; Max-Age=0",
+    ];
+    assert_eq!(answer.cookies(), expected);
+}

@@ -1,0 +1,50 @@
+//! `DELETE /auth/user/me`
+
+use axum::{
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use secrecy::SecretString;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::{
+    ApiError, body, client::Client, cookies::Cookies, identity::Identity, problem::ProblemBody,
+};
+use crate::app::App;
+
+/// What confirms that it is really the user who wants their account deleted.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct DeleteAccountRequest {
+    /// The password in force.
+    #[schema(value_type = String, format = "password", example = "securepass")]
+    current_password: SecretString,
+}
+
+/// Deletes the account and all its sessions, for good, and makes the browser
+/// forget both cookies. The audit log keeps the account's identifier.
+#[utoipa::path(delete, path = "/auth/user/me", tag = "account",
+    security(("bearer" = []), ("cookie" = [])),
+    request_body = DeleteAccountRequest,
+    responses(
+        (status = 204, description = "The account is gone"),
+        (status = 400, description = "The body is not JSON, or the cookie came twice", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 401, description = "No token, or one that is not accepted", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 403, description = "The current password is wrong, or the request was sent on behalf of another site", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "This is the last administrator who may log in", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "Too many passwords at once, or the database is away", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn delete(
+    State(app): State<App>,
+    identity: Identity,
+    Client(origin): Client,
+    body::Json(request): body::Json<DeleteAccountRequest>,
+) -> Result<Response, ApiError> {
+    let caller = identity.caller();
+    app.delete_account(caller, request.current_password, &origin)
+        .await?;
+    let forget = Cookies::for_url(&app.public_url).forget();
+    Ok((forget, StatusCode::NO_CONTENT).into_response())
+}
