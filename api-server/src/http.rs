@@ -23,6 +23,7 @@ mod operations;
 mod page;
 mod path;
 mod problem;
+mod problem_pages;
 mod query;
 mod refresh;
 mod register;
@@ -39,7 +40,10 @@ pub use operations::router as operations_router;
 /// The API for clients.
 pub fn router(app: App) -> Router {
     let (routes, _) = api().split_for_parts();
-    with_edge(app, routes.merge(docs::router()))
+    with_edge(
+        app,
+        routes.merge(docs::router()).merge(problem_pages::router()),
+    )
 }
 
 /// Puts the edge around routes, whatever they are.

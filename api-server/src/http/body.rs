@@ -31,7 +31,7 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
         let is_json = is_json(request.headers());
         let bytes = read(request).await?;
         if !is_json {
-            return Err(ApiError::MediaType);
+            return Err(ApiError::MediaType("application/json"));
         }
         parse(&bytes).map(Self)
     }
@@ -47,13 +47,14 @@ impl<T: DeserializeOwned> FromRequest<App> for OptionalJson<T> {
             return Ok(Self(None));
         }
         if !is_json {
-            return Err(ApiError::MediaType);
+            return Err(ApiError::MediaType("application/json"));
         }
         parse(&bytes).map(|value| Self(Some(value)))
     }
 }
 
-async fn read(request: Request) -> Result<Bytes, ApiError> {
+/// Reads a body to its end, within its limits.
+pub(super) async fn read(request: Request) -> Result<Bytes, ApiError> {
     let announced = request.headers().get(header::CONTENT_LENGTH);
     let announced = announced.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > LIMIT as u64) {

@@ -9,9 +9,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{
-    ApiError, body, client::Client, cookies::Cookies, identity::Identity, problem::ProblemBody,
-};
+use super::{ApiError, body, client::Client, cookies::Cookies, identity::Identity};
 use crate::app::App;
 
 /// What confirms that it is really the user who wants their account deleted.
@@ -29,12 +27,8 @@ pub(super) struct DeleteAccountRequest {
     request_body = DeleteAccountRequest,
     responses(
         (status = 204, description = "The account is gone"),
-        (status = 400, description = "The body is not JSON, or the cookie came twice", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or one that is not accepted", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, description = "The current password is wrong, or the request was sent on behalf of another site", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 409, description = "This is the last administrator who may log in", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Too many passwords at once, or the database is away", body = ProblemBody, content_type = "application/problem+json"),
     ),
+    extensions(("x-problems" = json!(["wrong-password", "last-admin", "busy"]))),
 )]
 pub(super) async fn delete(
     State(app): State<App>,

@@ -37,8 +37,8 @@ pub enum ApiError {
     },
     /// Parameters of the query break rules.
     Parameters(Vec<Invalid>),
-    /// The body is not said to be JSON.
-    MediaType,
+    /// The body is not said to be of this type, which is the one to send.
+    MediaType(&'static str),
     /// The body is too long.
     TooLarge,
     /// The body did not arrive in time.
@@ -112,10 +112,10 @@ fn describe(error: &ApiError) -> (Problem, Header) {
                 .map(|wrong| FieldProblem::parameter(wrong.field, &*wrong.reason))
                 .collect(),
         ),
-        ApiError::MediaType => plain(
-            kind::MEDIA_TYPE,
-            "send the body with Content-Type: application/json",
-        ),
+        ApiError::MediaType(expected) => {
+            let detail = format!("send the body with Content-Type: {expected}");
+            (Problem::new(kind::MEDIA_TYPE, detail), None)
+        }
         ApiError::TooLarge => with(
             kind::TOO_LARGE,
             "the body may have at most 64 KiB",
@@ -136,13 +136,7 @@ fn describe(error: &ApiError) -> (Problem, Header) {
         ),
         ApiError::CookieTwice(name) => {
             let detail = format!("the cookie {name} was sent more than once");
-            (
-                Problem {
-                    detail,
-                    ..plain(kind::BAD_REQUEST, "").0
-                },
-                None,
-            )
+            (Problem::new(kind::BAD_REQUEST, detail), None)
         }
         ApiError::CrossSite => plain(
             kind::CROSS_SITE,
@@ -207,12 +201,7 @@ fn describe_app(error: &AppError) -> (Problem, Header) {
 }
 
 fn plain(kind: Kind, detail: &str) -> (Problem, Header) {
-    let problem = Problem {
-        kind,
-        detail: detail.to_owned(),
-        errors: Vec::new(),
-    };
-    (problem, None)
+    (Problem::new(kind, detail), None)
 }
 
 fn with(kind: Kind, detail: &str, name: HeaderName, value: &'static str) -> (Problem, Header) {
@@ -230,9 +219,8 @@ fn validation(errors: Vec<FieldProblem>) -> (Problem, Header) {
         n => format!("{n} fields break rules"),
     };
     let problem = Problem {
-        kind: kind::VALIDATION,
-        detail,
         errors,
+        ..Problem::new(kind::VALIDATION, detail)
     };
     (problem, None)
 }
@@ -248,10 +236,10 @@ fn conflict(taken: Taken) -> Problem {
         .filter(|(_, taken)| *taken)
         .map(|(field, _)| FieldProblem::at(format!("/{field}"), "is already taken"))
         .collect();
+    let detail = "another account has the same user name or e-mail address";
     Problem {
-        kind: kind::TAKEN,
-        detail: "another account has the same user name or e-mail address".to_owned(),
         errors,
+        ..Problem::new(kind::TAKEN, detail)
     }
 }
 

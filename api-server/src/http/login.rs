@@ -10,7 +10,6 @@ use super::{
     client::Client,
     cross_site::SameSite,
     edge::Seen,
-    problem::ProblemBody,
     token_response::{TokenResponse, hand_over},
 };
 use crate::app::App;
@@ -27,12 +26,12 @@ pub(super) struct LoginRequest {
 }
 
 /// Begins a session. The tokens also come as HTTP-only cookies.
-#[utoipa::path(post, path = "/auth/login", tag = "tokens", request_body = LoginRequest, responses(
-    (status = 200, description = "Logged in", body = TokenResponse),
-    (status = 401, description = "The user name or the password is wrong", body = ProblemBody, content_type = "application/problem+json"),
-    (status = 403, description = "Sent on behalf of another site", body = ProblemBody, content_type = "application/problem+json"),
-    (status = 503, description = "Too many logins at once, or the database is away", body = ProblemBody, content_type = "application/problem+json"),
-))]
+#[utoipa::path(post, path = "/auth/login", tag = "tokens", request_body = LoginRequest,
+    responses(
+        (status = 200, description = "Logged in", body = TokenResponse),
+    ),
+    extensions(("x-problems" = json!(["login-refused", "cross-site", "busy"]))),
+)]
 pub(super) async fn login(
     State(app): State<App>,
     _: SameSite,

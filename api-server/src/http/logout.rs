@@ -13,7 +13,6 @@ use super::{
     cookies::{self, Cookies},
     cross_site::SameSite,
     identity::bearer,
-    problem::ProblemBody,
     refresh::RefreshRequest,
 };
 use crate::app::App;
@@ -21,11 +20,12 @@ use crate::app::App;
 /// Ends the session of whichever valid token comes with the request, and makes
 /// the browser forget both cookies. Without a valid token there is nothing to
 /// end, which is no error.
-#[utoipa::path(post, path = "/auth/logout", tag = "tokens", request_body = Option<RefreshRequest>, responses(
-    (status = 204, description = "The session is over"),
-    (status = 400, description = "The body is not JSON, or a cookie came twice", body = ProblemBody, content_type = "application/problem+json"),
-    (status = 403, description = "Sent on behalf of another site", body = ProblemBody, content_type = "application/problem+json"),
-))]
+#[utoipa::path(post, path = "/auth/logout", tag = "tokens", request_body = Option<RefreshRequest>,
+    responses(
+        (status = 204, description = "The session is over"),
+    ),
+    extensions(("x-problems" = json!(["cross-site"]))),
+)]
 pub(super) async fn logout(
     State(app): State<App>,
     _: SameSite,

@@ -2,12 +2,12 @@
 
 use utoipa::{
     Modify, OpenApi,
-    openapi::{
-        ContentBuilder, Ref, ResponseBuilder,
-        path::Operation,
-        security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
-    },
+    openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
 };
+
+use super::problem::ProblemBody;
+
+mod problems;
 
 /// Everything of the document that is not about one route.
 #[derive(OpenApi)]
@@ -24,6 +24,7 @@ use utoipa::{
         (name = "account", description = "Making and seeing an account"),
         (name = "tokens", description = "Logging in, staying so, logging out"),
     ),
+    components(schemas(ProblemBody<'static>)),
     modifiers(&Schemes),
 )]
 struct Base;
@@ -57,47 +58,8 @@ pub(super) fn base() -> utoipa::openapi::OpenApi {
 pub fn document() -> utoipa::openapi::OpenApi {
     let mut document = super::api().into_openapi();
     for (path, item) in &mut document.paths.paths {
-        let operations = [
-            &mut item.get,
-            &mut item.post,
-            &mut item.patch,
-            &mut item.delete,
-        ];
-        for operation in operations.into_iter().flatten() {
-            add_common_problems(path, operation);
-        }
+        problems::complete(path, item);
     }
+    problems::describe(document.components.get_or_insert_default());
     document
-}
-
-/// What can go wrong with any request, or with any that has a body, unless the
-/// route has said it in words of its own.
-fn add_common_problems(path: &str, operation: &mut Operation) {
-    const OF_BODIES: [(&str, &str); 5] = [
-        ("400", "The body is not JSON"),
-        ("408", "The body did not arrive within 30 seconds"),
-        ("413", "The body has more than 64 KiB"),
-        ("415", "The body is not said to be JSON"),
-        (
-            "422",
-            "A field is missing, of the wrong type, or breaks a rule",
-        ),
-    ];
-    const OF_ALL: [(&str, &str); 1] = [("500", "The server made a mistake")];
-    const OF_DATABASE: [(&str, &str); 1] = [("503", "The database is away; see Retry-After")];
-    let of_bodies = operation.request_body.is_some().then_some(OF_BODIES);
-    let of_database = (path != "/").then_some(OF_DATABASE);
-    let common = of_bodies.into_iter().flatten().chain(OF_ALL);
-    for (status, description) in common.chain(of_database.into_iter().flatten()) {
-        let responses = &mut operation.responses.responses;
-        responses.entry(status.to_owned()).or_insert_with(|| {
-            let schema = Ref::from_schema_name("Problem");
-            let content = ContentBuilder::new().schema(Some(schema)).build();
-            ResponseBuilder::new()
-                .description(description)
-                .content("application/problem+json", content)
-                .build()
-                .into()
-        });
-    }
 }

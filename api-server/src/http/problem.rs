@@ -21,6 +21,37 @@ pub(super) struct Problem {
     pub(super) kind: Kind,
     pub(super) detail: String,
     pub(super) errors: Vec<FieldProblem>,
+    /// The code of RFC 6749, section 5.2, at the OAuth endpoints.
+    pub(super) oauth: Option<&'static str>,
+}
+
+impl Problem {
+    /// A problem about nothing in particular.
+    pub(super) fn new(kind: Kind, detail: impl Into<String>) -> Self {
+        Self {
+            kind,
+            detail: detail.into(),
+            errors: Vec::new(),
+            oauth: None,
+        }
+    }
+
+    /// A problem of this kind as it may be sent, for documentation.
+    pub(super) fn example(kind: Kind) -> Self {
+        let errors = match kind {
+            kind::VALIDATION => vec![FieldProblem::at(
+                "/email".to_owned(),
+                "must be an e-mail address, such as name@example.com",
+            )],
+            kind::TAKEN => vec![FieldProblem::at("/username".to_owned(), "is already taken")],
+            _ => Vec::new(),
+        };
+        Self {
+            errors,
+            oauth: (kind == kind::INVALID_CLIENT).then_some("invalid_client"),
+            ..Self::new(kind, kind.example)
+        }
+    }
 }
 
 /// A part of the request that breaks a rule.
@@ -83,6 +114,33 @@ pub(super) struct ProblemBody<'a> {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     #[schema(required = false)]
     errors: &'a [FieldProblem],
+    /// At the OAuth endpoints: the error's code (RFC 6749, section 5.2).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "invalid_client")]
+    error: Option<&'a str>,
+    /// At the OAuth endpoints: `detail`, again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_description: Option<&'a str>,
+}
+
+impl<'a> ProblemBody<'a> {
+    /// A request's id, for documentation.
+    pub(super) const EXAMPLE_INSTANCE: &'static str = "0198c5a4-7d3e-7c11-9d33-7b6a5d1f2a10";
+
+    /// The body for a problem of the request `instance`, at the service that
+    /// clients know as `origin`.
+    pub(super) fn new(problem: &'a Problem, origin: &str, instance: &'a str) -> Self {
+        Self {
+            kind: format!("{origin}/problems/{}", problem.kind.name),
+            title: problem.kind.title,
+            status: problem.kind.status.as_u16(),
+            detail: &problem.detail,
+            instance,
+            errors: &problem.errors,
+            error: problem.oauth,
+            error_description: problem.oauth.map(|_| &*problem.detail),
+        }
+    }
 }
 
 /// Writes the body of an error; other responses pass through.
@@ -98,14 +156,7 @@ pub(super) fn render(response: Response, origin: &str, request_id: &str) -> Resp
         return response;
     }
     let problem = made_here.unwrap_or_else(|| from_status(status));
-    let body = ProblemBody {
-        kind: format!("{origin}/problems/{}", problem.kind.name),
-        title: problem.kind.title,
-        status: status.as_u16(),
-        detail: &problem.detail,
-        instance: request_id,
-        errors: &problem.errors,
-    };
+    let body = ProblemBody::new(&problem, origin, request_id);
     // A struct of strings always serialises.
     let json = serde_json::to_vec(&body).unwrap_or_default();
     let (mut parts, _) = response.into_parts();
@@ -135,9 +186,5 @@ fn from_status(status: StatusCode) -> Problem {
         _ if status.is_client_error() => (kind::BAD_REQUEST, "the request is malformed"),
         _ => (kind::INTERNAL, "the request could not be completed"),
     };
-    Problem {
-        kind: Kind { status, ..kind },
-        detail: detail.to_owned(),
-        errors: Vec::new(),
-    }
+    Problem::new(Kind { status, ..kind }, detail)
 }

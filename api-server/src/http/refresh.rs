@@ -16,7 +16,6 @@ use super::{
     cookies::{self, Cookies},
     cross_site::SameSite,
     edge::Seen,
-    problem::ProblemBody,
     token_response::{TokenResponse, hand_over},
 };
 use crate::app::App;
@@ -29,12 +28,12 @@ pub(super) struct RefreshRequest {
 }
 
 /// Exchanges a refresh token, from the body or the cookie, for a new pair.
-#[utoipa::path(post, path = "/auth/refresh", tag = "tokens", request_body = Option<RefreshRequest>, responses(
-    (status = 200, description = "A new pair", body = TokenResponse),
-    (status = 400, description = "The body is not JSON, or the cookie came twice", body = ProblemBody, content_type = "application/problem+json"),
-    (status = 401, description = "No token, or one that is used up, expired or ended", body = ProblemBody, content_type = "application/problem+json"),
-    (status = 403, description = "Sent on behalf of another site", body = ProblemBody, content_type = "application/problem+json"),
-))]
+#[utoipa::path(post, path = "/auth/refresh", tag = "tokens", request_body = Option<RefreshRequest>,
+    responses(
+        (status = 200, description = "A new pair", body = TokenResponse),
+    ),
+    extensions(("x-problems" = json!(["no-token", "invalid-token", "cross-site"]))),
+)]
 pub(super) async fn refresh(
     State(app): State<App>,
     _: SameSite,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{ApiError, body, client::Client, edge::Seen, problem::ProblemBody};
+use super::{ApiError, body, client::Client, edge::Seen};
 use crate::app::App;
 
 /// A new account.
@@ -41,12 +41,12 @@ pub(super) struct RegisterResponse {
 }
 
 /// Makes an account.
-#[utoipa::path(post, path = "/auth/register", tag = "account", request_body = RegisterRequest, responses(
-    (status = 201, description = "The account was made", body = RegisterResponse),
-    (status = 403, description = "Registration is closed", body = ProblemBody, content_type = "application/problem+json"),
-    (status = 409, description = "The user name or the address is taken", body = ProblemBody, content_type = "application/problem+json"),
-    (status = 422, description = "A field breaks a rule", body = ProblemBody, content_type = "application/problem+json"),
-))]
+#[utoipa::path(post, path = "/auth/register", tag = "account", request_body = RegisterRequest,
+    responses(
+        (status = 201, description = "The account was made", body = RegisterResponse),
+    ),
+    extensions(("x-problems" = json!(["registration-closed", "taken", "busy"]))),
+)]
 pub(super) async fn register(
     State(app): State<App>,
     Client(origin): Client,

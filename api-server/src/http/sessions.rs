@@ -19,7 +19,6 @@ use super::{
     identity::Identity,
     page::{Page, PageParameters, Paging},
     path::Id,
-    problem::ProblemBody,
 };
 use crate::{
     app::App,
@@ -71,9 +70,6 @@ impl SessionResponse {
     params(PageParameters),
     responses(
         (status = 200, description = "A page of sessions", body = Page<SessionResponse>),
-        (status = 400, description = "The cookie came twice", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or one that is not accepted", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 422, description = "A parameter breaks a rule", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub(super) async fn list(
@@ -95,10 +91,7 @@ pub(super) async fn list(
     params(("id" = Uuid, Path, description = "The session")),
     responses(
         (status = 204, description = "The session is over"),
-        (status = 400, description = "The cookie came twice", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or one that is not accepted", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, description = "Sent on behalf of another site", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "No session of this user with this id lives", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "No session of this user with this id lives"),
     ),
 )]
 pub(super) async fn end(
@@ -125,9 +118,6 @@ pub(super) async fn end(
     security(("bearer" = []), ("cookie" = [])),
     responses(
         (status = 204, description = "All sessions are over"),
-        (status = 400, description = "The cookie came twice", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or one that is not accepted", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, description = "Sent on behalf of another site", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub(super) async fn logout_all(

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{ApiError, identity::Identity, problem::ProblemBody};
+use super::{ApiError, identity::Identity};
 use crate::store::users::User;
 
 /// A user, as shown to themselves.
@@ -44,8 +44,6 @@ impl From<User> for UserResponse {
     security(("bearer" = []), ("cookie" = [])),
     responses(
         (status = 200, description = "The account", body = UserResponse),
-        (status = 400, description = "The cookie came twice", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 401, description = "No token, or one that is not accepted", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
 pub(super) async fn me(identity: Identity) -> Result<Json<UserResponse>, ApiError> {

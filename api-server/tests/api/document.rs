@@ -22,6 +22,40 @@ async fn the_document_is_served(pool: PgPool) {
     assert_eq!(answer.json, expected);
 }
 
+#[test]
+fn every_error_has_an_example_and_every_route_a_summary() {
+    let document = serde_json::to_value(document()).unwrap();
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            let route = format!("{method} {path}");
+            assert!(operation["summary"].is_string(), "{route}");
+            assert!(operation["tags"][0].is_string(), "{route}");
+            assert!(operation.get("x-problems").is_none(), "{route}");
+            for (status, response) in operation["responses"].as_object().unwrap() {
+                let route = format!("{route}: {status}");
+                assert!(
+                    !response["description"].as_str().unwrap().is_empty(),
+                    "{route}"
+                );
+                let problem = &response["content"]["application/problem+json"];
+                // A body that is no problem is meant: the status page.
+                if status.as_str() < "400" || response["content"]["application/json"].is_object() {
+                    continue;
+                }
+                let examples = problem["examples"].as_object();
+                let examples = examples.unwrap_or_else(|| panic!("{route} names no problem"));
+                for (kind, example) in examples {
+                    let pointer = example["$ref"].as_str().unwrap();
+                    let example = document.pointer(&pointer[1..]).unwrap();
+                    assert_eq!(example["value"]["status"].to_string(), *status, "{route}");
+                    let uri = format!("http://localhost:8001/problems/{kind}");
+                    assert_eq!(example["value"]["type"], uri, "{route}");
+                }
+            }
+        }
+    }
+}
+
 #[sqlx::test(migrations = false)]
 async fn every_documented_route_exists(pool: PgPool) {
     let server = Server::new(pool).await;
@@ -29,9 +63,10 @@ async fn every_documented_route_exists(pool: PgPool) {
     for (path, methods) in document["paths"].as_object().unwrap() {
         for method in methods.as_object().unwrap().keys() {
             let method = method.to_uppercase().parse().unwrap();
-            let status = server.call(method, path).send().await.status;
-            assert_ne!(status, StatusCode::NOT_FOUND, "{path}");
-            assert_ne!(status, StatusCode::METHOD_NOT_ALLOWED, "{path}");
+            let some = path.replace("{id}", "0198c5a4-7d3e-7c11-9d33-7b6a5d1f2a10");
+            let answer = server.call(method, &some).send().await;
+            assert!(!answer.text.contains("no route has this path"), "{path}");
+            assert_ne!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{path}");
         }
     }
 }

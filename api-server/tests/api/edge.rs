@@ -33,7 +33,7 @@ async fn other_methods_are_problems_that_name_the_right_ones(pool: PgPool) {
     for (method, path, allow) in [
         (Method::GET, "/auth/login", "POST"),
         (Method::DELETE, "/auth/register", "POST"),
-        (Method::POST, "/auth/user/me", "GET,HEAD"),
+        (Method::POST, "/auth/sessions", "GET,HEAD"),
         (Method::OPTIONS, "/auth/login", "POST"),
         (Method::PUT, "/", "GET,HEAD"),
     ] {

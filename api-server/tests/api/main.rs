@@ -7,6 +7,7 @@
 )]
 
 mod concurrency;
+mod contract;
 mod cookies;
 mod cross_site;
 mod document;
@@ -15,6 +16,7 @@ mod login;
 mod logout;
 mod migrations;
 mod operations;
+mod problems;
 mod refresh;
 mod register;
 mod root;

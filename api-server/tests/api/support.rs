@@ -33,6 +33,8 @@ use sqlx::PgPool;
 use time::{Duration, OffsetDateTime};
 use tower::ServiceExt;
 
+use crate::contract;
+
 /// The key that every test server signs with.
 pub(crate) const SECRET: &str = "0123456789abcdef0123456789abcdef";
 /// A password that existing clients use.
@@ -150,7 +152,10 @@ impl Server {
 
     /// On the port for operators.
     pub(crate) fn probe(&self, path: &str) -> Call {
-        Call::new(self.operations.clone(), Method::GET, path)
+        Call {
+            documented: false,
+            ..Call::new(self.operations.clone(), Method::GET, path)
+        }
     }
 
     pub(crate) async fn register(&self, username: &str) -> Answer {
@@ -220,6 +225,8 @@ pub(crate) struct Pair {
 pub(crate) struct Call {
     router: Router,
     request: Request<Body>,
+    /// Whether the OpenAPI document is about this router.
+    documented: bool,
 }
 
 impl Call {
@@ -229,7 +236,11 @@ impl Call {
         *request.uri_mut() = path.parse().unwrap();
         let peer = SocketAddr::from(([10, 0, 0, 9], 40_000));
         request.extensions_mut().insert(ConnectInfo(peer));
-        Self { router, request }
+        Self {
+            router,
+            request,
+            documented: true,
+        }
     }
 
     pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
@@ -257,15 +268,21 @@ impl Call {
             .body(body.to_string())
     }
 
+    /// Sends it, and holds the answer to the OpenAPI document.
     pub(crate) async fn send(self) -> Answer {
+        let (method, uri) = (self.request.method().clone(), self.request.uri().clone());
         let response = self.router.oneshot(self.request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         let text = String::from_utf8_lossy(&body).into_owned();
+        let json = serde_json::from_str(&text).unwrap_or(Value::Null);
+        if self.documented {
+            contract::check(&method, uri.path(), parts.status, &parts.headers, &json);
+        }
         Answer {
             status: parts.status,
             headers: parts.headers,
-            json: serde_json::from_str(&text).unwrap_or(Value::Null),
+            json,
             text,
         }
     }
