@@ -18,8 +18,11 @@ use crate::{
     store::Store,
 };
 
+pub mod change_password;
+pub mod change_profile;
 pub mod delete_account;
 mod error;
+pub mod export;
 pub mod login;
 pub mod logout;
 pub mod own_sessions;

@@ -14,6 +14,7 @@ mod delete_account;
 mod docs;
 mod edge;
 mod error;
+mod export;
 mod identity;
 mod kind;
 mod login;
@@ -21,9 +22,11 @@ mod logout;
 mod openapi;
 mod operations;
 mod page;
+mod password;
 mod path;
 mod problem;
 mod problem_pages;
+mod profile;
 mod query;
 mod refresh;
 mod register;
@@ -68,5 +71,8 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(sessions::list))
         .routes(routes!(sessions::end))
         .routes(routes!(user::me))
+        .routes(routes!(profile::change))
         .routes(routes!(delete_account::delete))
+        .routes(routes!(password::change))
+        .routes(routes!(export::export))
 }

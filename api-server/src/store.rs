@@ -15,6 +15,7 @@ mod admins;
 pub mod audit;
 pub mod connect;
 mod error;
+pub mod export;
 pub mod migrate;
 pub mod own_sessions;
 pub mod sessions;

@@ -25,6 +25,9 @@ pub(super) struct UserResponse {
     /// When the account was made.
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
+    /// When it was last changed.
+    #[serde(with = "time::serde::rfc3339")]
+    updated_at: OffsetDateTime,
 }
 
 impl From<User> for UserResponse {
@@ -35,6 +38,7 @@ impl From<User> for UserResponse {
             email: user.email,
             roles: user.roles,
             created_at: user.created_at,
+            updated_at: user.updated_at,
         }
     }
 }

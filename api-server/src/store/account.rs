@@ -3,17 +3,25 @@
 //! long as a password hash takes.
 
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::{Connection, PgConnection, query, query_scalar};
+use serde_json::json;
+use sqlx::{Connection, PgConnection, query, query_as, query_scalar};
 
 use super::{
     Store, StoreError,
     admins::is_last_admin,
     audit::{self, Origin},
+    own_sessions::end_sessions,
+    sessions::EndReason,
     settle,
-    users::Taken,
+    users::{Taken, User},
     within,
 };
-use crate::domain::{audit::Event, ids::Caller};
+use crate::domain::{
+    audit::Event,
+    email::Email,
+    ids::{Caller, UserId},
+    username::Username,
+};
 
 /// Why a change was not made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +74,87 @@ pub(super) async fn hold(
 }
 
 impl Store {
+    /// Changes the names of whoever asks, or tells which are taken.
+    pub async fn change_profile(
+        &self,
+        caller: Caller,
+        verified_hash: Option<&SecretString>,
+        username: Option<&Username>,
+        email: Option<&Email>,
+        event: &Event,
+        origin: &Origin,
+    ) -> Result<Result<User, Refused>, StoreError> {
+        let mut connection = self.acquire().await?;
+        let answer = within(async {
+            let mut transaction = connection.begin().await?;
+            if let Err(refused) = hold(&mut transaction, caller, verified_hash).await? {
+                transaction.rollback().await?;
+                return Ok(Err(refused));
+            }
+            // Asked first, to name both at once; the update decides.
+            let taken = names_of_others(&mut transaction, caller.user, username, email).await?;
+            if taken.any() {
+                transaction.rollback().await?;
+                return Ok(Err(Refused::Taken(taken)));
+            }
+            match rename(&mut transaction, caller.user, username, email).await {
+                Ok(user) => {
+                    audit::record(&mut transaction, event, origin).await?;
+                    transaction.commit().await?;
+                    Ok(Ok(user))
+                }
+                Err(error) => {
+                    let taken = Taken::told_by(&error).ok_or(error)?;
+                    transaction.rollback().await?;
+                    Ok(Err(Refused::Taken(taken)))
+                }
+            }
+        })
+        .await;
+        settle(connection, answer)
+    }
+
+    /// Replaces the password of whoever asks, and ends their other sessions
+    /// unless those are to be kept. Of two changes at once, the second finds
+    /// that the hash is not the one that it verified.
+    pub async fn change_own_password(
+        &self,
+        caller: Caller,
+        verified_hash: &SecretString,
+        new_hash: &SecretString,
+        keep_sessions: bool,
+        event: Event,
+        origin: &Origin,
+    ) -> Result<Result<(), Refused>, StoreError> {
+        let mut connection = self.acquire().await?;
+        let answer = within(async {
+            let mut transaction = connection.begin().await?;
+            if let Err(refused) = hold(&mut transaction, caller, Some(verified_hash)).await? {
+                transaction.rollback().await?;
+                return Ok(Err(refused));
+            }
+            query!(
+                "UPDATE authstack.users SET password_hash = $2, updated_at = now() WHERE id = $1",
+                caller.user.0,
+                new_hash.expose_secret(),
+            )
+            .execute(&mut *transaction)
+            .await?;
+            let ended = if keep_sessions {
+                0
+            } else {
+                let (user, this) = (caller.user, Some(caller.session));
+                end_sessions(&mut transaction, user, this, EndReason::PasswordChange).await?
+            };
+            let event = event.with(json!({ "sessions_ended": ended }));
+            audit::record(&mut transaction, &event, origin).await?;
+            transaction.commit().await?;
+            Ok(Ok(()))
+        })
+        .await;
+        settle(connection, answer)
+    }
+
     /// Removes a user and all their sessions. The audit log keeps the
     /// identifiers.
     pub async fn delete_own_account(
@@ -100,4 +189,56 @@ impl Store {
         .await;
         settle(connection, answer)
     }
+}
+
+async fn names_of_others(
+    transaction: &mut PgConnection,
+    user: UserId,
+    username: Option<&Username>,
+    email: Option<&Email>,
+) -> Result<Taken, sqlx::Error> {
+    query_as!(
+        Taken,
+        r#"SELECT
+             EXISTS (SELECT FROM authstack.users
+                     WHERE username_key = $2 AND id <> $1) AS "username!",
+             EXISTS (SELECT FROM authstack.users
+                     WHERE email_key = $3 AND id <> $1) AS "email!""#,
+        user.0,
+        username.map(Username::key),
+        email.map(Email::key),
+    )
+    .fetch_one(transaction)
+    .await
+}
+
+async fn rename(
+    transaction: &mut PgConnection,
+    user: UserId,
+    username: Option<&Username>,
+    email: Option<&Email>,
+) -> Result<User, sqlx::Error> {
+    let row = query!(
+        "UPDATE authstack.users
+         SET username = COALESCE($2, username), username_key = COALESCE($3, username_key),
+             email = COALESCE($4, email), email_key = COALESCE($5, email_key),
+             updated_at = now()
+         WHERE id = $1
+         RETURNING id, username, email, roles, created_at, updated_at",
+        user.0,
+        username.map(Username::display),
+        username.map(Username::key),
+        email.map(Email::display),
+        email.map(Email::key),
+    )
+    .fetch_one(transaction)
+    .await?;
+    Ok(User {
+        id: UserId(row.id),
+        username: row.username,
+        email: row.email,
+        roles: row.roles,
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+    })
 }

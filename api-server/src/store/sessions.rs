@@ -61,6 +61,8 @@ pub enum EndReason {
     LogoutAll,
     /// The user ended it from the list of their sessions.
     SessionEnd,
+    /// The user set another password.
+    PasswordChange,
     /// A refresh token was presented that had been used up.
     Replay,
     /// A refresh token was presented that only our key could have signed, but
@@ -76,6 +78,7 @@ impl EndReason {
             Self::Logout => "logout",
             Self::LogoutAll => "logout_all",
             Self::SessionEnd => "session_end",
+            Self::PasswordChange => "password_change",
             Self::Replay => "replay",
             Self::Forgery => "forgery",
         }

@@ -32,6 +32,8 @@ pub struct User {
     pub roles: Vec<String>,
     /// When the account was made.
     pub created_at: OffsetDateTime,
+    /// When it was last changed.
+    pub updated_at: OffsetDateTime,
 }
 
 /// What login needs to know of a user.
@@ -58,6 +60,17 @@ impl Taken {
     #[must_use]
     pub fn any(self) -> bool {
         self.username || self.email
+    }
+
+    /// The name whose constraint a statement violated, if that is why it
+    /// failed. The database tells the first that it notices.
+    pub(super) fn told_by(error: &sqlx::Error) -> Option<Self> {
+        let constraint = violated_constraint(error)?;
+        let taken = Self {
+            username: constraint == "users_username_key",
+            email: constraint == "users_email_key",
+        };
+        taken.any().then_some(taken)
     }
 }
 
@@ -111,17 +124,7 @@ impl Store {
                     transaction.commit().await?;
                     Ok(Ok(()))
                 }
-                Err(error) => match violated_constraint(&error) {
-                    Some("users_username_key") => Ok(Err(Taken {
-                        username: true,
-                        email: false,
-                    })),
-                    Some("users_email_key") => Ok(Err(Taken {
-                        username: false,
-                        email: true,
-                    })),
-                    _ => Err(error),
-                },
+                Err(error) => Taken::told_by(&error).map(Err).ok_or(error),
             }
         })
         .await;
@@ -177,7 +180,7 @@ impl Store {
     ) -> Result<Option<User>, StoreError> {
         let mut connection = self.acquire().await?;
         let found = query!(
-            "SELECT u.id, u.username, u.email, u.roles, u.created_at
+            "SELECT u.id, u.username, u.email, u.roles, u.created_at, u.updated_at
              FROM authstack.sessions s
              JOIN authstack.users u ON u.id = s.user_id
              WHERE s.id = $1 AND u.id = $2
@@ -194,6 +197,7 @@ impl Store {
             email: row.email,
             roles: row.roles,
             created_at: row.created_at,
+            updated_at: row.updated_at,
         }))
     }
 }

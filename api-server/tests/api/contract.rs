@@ -166,6 +166,7 @@ fn a_breach_of_the_document_is_noticed() {
     let user = json!({
         "id": "0198c5a4-7d3e-7c11-9d33-7b6a5d1f2a10", "username": "guybrush",
         "email": "guybrush@example.com", "roles": [], "created_at": "2026-01-01T00:00:00Z",
+        "updated_at": "2026-01-01T00:00:00Z",
     });
     let with = |name: &str, value: Value| {
         let mut user = user.clone();

@@ -1,0 +1,180 @@
+//! Everything that is held about a user, for themselves. It is read in pieces,
+//! so that neither the memory nor the time of one statement grows with it.
+
+use std::net::IpAddr;
+
+use serde_json::Value;
+use sqlx::{Connection, query, query_scalar};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::{
+    Store, StoreError,
+    audit::{self, Origin},
+    settle, within,
+};
+use crate::domain::{
+    audit::Event,
+    ids::{SessionId, UserId},
+};
+
+/// How many rows are read at once.
+pub const PIECE: usize = 500;
+const PIECE_ROWS: i64 = 500;
+const _: () = assert!(PIECE_ROWS as usize == PIECE);
+
+/// A session as it is stored, less what its tokens derive from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredSession {
+    /// Its identifier.
+    pub id: SessionId,
+    /// When it began.
+    pub created_at: OffsetDateTime,
+    /// When it was last refreshed, or else began.
+    pub last_used: OffsetDateTime,
+    /// When it ends, or would have ended, by itself.
+    pub expires_at: OffsetDateTime,
+    /// When it was ended before that.
+    pub ended_at: Option<OffsetDateTime>,
+    /// Why it was.
+    pub end_reason: Option<String>,
+    /// Where its login came from.
+    pub client_address: Option<IpAddr>,
+    /// What the client at its login said it was.
+    pub user_agent: Option<String>,
+}
+
+/// An event that a user did, or that was done to them. Where another person
+/// did it, their address and device are theirs, and left out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredEvent {
+    /// Its identifier.
+    pub id: Uuid,
+    /// When it happened.
+    pub at: OffsetDateTime,
+    /// What was done, or tried.
+    pub action: String,
+    /// How it ended.
+    pub result: String,
+    /// Who did it, where somebody was logged in.
+    pub actor: Option<UserId>,
+    /// Whom it was done to, where that is known.
+    pub user: Option<UserId>,
+    /// The session that it is about.
+    pub session: Option<SessionId>,
+    /// Where it came from.
+    pub client_address: Option<IpAddr>,
+    /// What the client said it was.
+    pub user_agent: Option<String>,
+    /// The request.
+    pub request_id: Option<String>,
+    /// What else there is to say.
+    pub detail: Option<Value>,
+}
+
+impl Store {
+    /// Writes down that an export begins, and tells the database's time: what
+    /// happens later is not part of it.
+    pub async fn begin_export(
+        &self,
+        event: &Event,
+        origin: &Origin,
+    ) -> Result<OffsetDateTime, StoreError> {
+        let mut connection = self.acquire().await?;
+        let answer = within(async {
+            let mut transaction = connection.begin().await?;
+            audit::record(&mut transaction, event, origin).await?;
+            // The event's own time: both are when the transaction began.
+            let now = query_scalar!(r#"SELECT now() AS "now!""#)
+                .fetch_one(&mut *transaction)
+                .await?;
+            transaction.commit().await?;
+            Ok(now)
+        })
+        .await;
+        settle(connection, answer)
+    }
+
+    /// The next [`PIECE`] sessions of a user after this one, over or not.
+    pub async fn stored_sessions(
+        &self,
+        user: UserId,
+        after: Option<Uuid>,
+    ) -> Result<Vec<StoredSession>, StoreError> {
+        let mut connection = self.acquire().await?;
+        let select = query!(
+            "SELECT id, created_at, rotated_at, expires_at, revoked_at, revoked_reason,
+               host(client_address) AS client_address, user_agent
+             FROM authstack.sessions
+             WHERE user_id = $1 AND ($2::uuid IS NULL OR id > $2)
+             ORDER BY id
+             LIMIT $3",
+            user.0,
+            after,
+            PIECE_ROWS,
+        );
+        let answer = within(select.fetch_all(&mut *connection)).await;
+        let rows = settle(connection, answer)?.into_iter();
+        let rows = rows.map(|row| StoredSession {
+            id: SessionId(row.id),
+            created_at: row.created_at,
+            last_used: row.rotated_at,
+            expires_at: row.expires_at,
+            ended_at: row.revoked_at,
+            end_reason: row.revoked_reason,
+            client_address: row.client_address.and_then(|text| text.parse().ok()),
+            user_agent: row.user_agent,
+        });
+        Ok(rows.collect())
+    }
+
+    /// The next [`PIECE`] events by or about a user after this one, until then.
+    pub async fn stored_events(
+        &self,
+        user: UserId,
+        after: Option<Uuid>,
+        until: OffsetDateTime,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        let mut connection = self.acquire().await?;
+        // Each half has an index in the order of the whole.
+        let select = query!(
+            r#"SELECT id AS "id!", at AS "at!", action AS "action!", result AS "result!",
+                 actor_id, user_id, session_id, detail,
+                 CASE WHEN own THEN host(client_address) END AS client_address,
+                 CASE WHEN own THEN user_agent END AS user_agent,
+                 CASE WHEN own THEN request_id END AS request_id
+               FROM (
+                 (SELECT *, actor_id IS NULL OR actor_id = $1 AS own FROM authstack.audit
+                  WHERE user_id = $1 AND ($2::uuid IS NULL OR id > $2) AND at <= $3
+                  ORDER BY id LIMIT $4)
+                 UNION ALL
+                 (SELECT *, true AS own FROM authstack.audit
+                  WHERE actor_id = $1 AND actor_id IS DISTINCT FROM user_id
+                    AND ($2::uuid IS NULL OR id > $2) AND at <= $3
+                  ORDER BY id LIMIT $4)
+               ) AS events
+               ORDER BY id
+               LIMIT $4"#,
+            user.0,
+            after,
+            until,
+            PIECE_ROWS,
+        );
+        let answer = within(select.fetch_all(&mut *connection)).await;
+        let rows = settle(connection, answer)?.into_iter();
+        let rows = rows.map(|row| StoredEvent {
+            id: row.id,
+            at: row.at,
+            action: row.action,
+            result: row.result,
+            actor: row.actor_id.map(UserId),
+            user: row.user_id.map(UserId),
+            session: row.session_id.map(SessionId),
+            client_address: row.client_address.and_then(|text| text.parse().ok()),
+            user_agent: row.user_agent,
+            request_id: row.request_id,
+            detail: row.detail,
+        });
+        Ok(rows.collect())
+    }
+}
