@@ -23,6 +23,7 @@ pub mod change_profile;
 pub mod delete_account;
 mod error;
 pub mod export;
+pub mod keys;
 pub mod login;
 pub mod logout;
 pub mod own_sessions;

@@ -9,10 +9,12 @@ use std::{
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, builder::Resettable};
 
 mod common;
+mod keys;
 mod migrate;
 mod serve;
 
 pub use common::{DatabaseArgs, LogArgs, LogLevel};
+pub use keys::{KeysArgs, KeysCommand, RotateArgs, SigningArgs};
 pub use migrate::{HealthcheckArgs, MigrateArgs};
 pub use serve::{
     AccountArgs, DrainArgs, HashArgs, NetworkArgs, Registration, ServeArgs, TokenArgs,
@@ -37,6 +39,8 @@ pub enum Command {
     Serve(Box<ServeArgs>),
     /// Bring the database's schema up to date, and grant RUNTIME_ROLE its rights.
     Migrate(MigrateArgs),
+    /// Make and rotate the files that SIGNING_KEYS_FILE names.
+    Keys(KeysArgs),
     /// Print the OpenAPI document.
     Openapi,
     /// Ask the local /readyz; succeed if it says ready.

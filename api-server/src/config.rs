@@ -14,6 +14,10 @@ use crate::{
     store::connect::connect_options,
 };
 
+mod signing;
+
+pub use signing::{SecretBytes, SigningKeysFile};
+
 /// The settings of `serve`.
 pub struct Config {
     /// How to reach the database.
@@ -22,6 +26,8 @@ pub struct Config {
     pub database_max_connections: u32,
     /// The keys that tokens are signed with.
     pub keys: Keys,
+    /// The file that they came from, if they did.
+    pub signing_keys_file: Option<SigningKeysFile>,
     /// Where to listen.
     pub listen: Listen,
     /// What clients see.
@@ -95,15 +101,12 @@ impl Config {
     /// Checks the settings of `serve`.
     pub fn from_args(args: ServeArgs) -> Result<Self, ConfigError> {
         let database = database(args.database)?;
-        let secret = required(
+        let secret = secret(
             "SECRET_KEY",
-            secret(
-                "SECRET_KEY",
-                args.tokens.secret_key,
-                args.tokens.secret_key_file,
-            )?,
+            args.tokens.secret_key,
+            args.tokens.secret_key_file,
         )?;
-        let keys = Keys::from_secret(&secret).map_err(|e| ConfigError::new("SECRET_KEY", e))?;
+        let (keys, signing_keys_file) = signing::keys(args.signing, secret)?;
         let listen = Listen {
             address: args.network.listen_address,
             port: args.network.port,
@@ -155,6 +158,7 @@ impl Config {
             database,
             database_max_connections: args.database_max_connections,
             keys,
+            signing_keys_file,
             listen,
             public_url,
             issuer,

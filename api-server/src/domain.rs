@@ -6,6 +6,7 @@
 pub mod audit;
 pub mod email;
 pub mod ids;
+pub mod key_schedule;
 pub mod login;
 pub mod page;
 pub mod password;

@@ -16,6 +16,7 @@ mod edge;
 mod error;
 mod export;
 mod identity;
+mod jwks;
 mod kind;
 mod login;
 mod logout;
@@ -75,4 +76,5 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(delete_account::delete))
         .routes(routes!(password::change))
         .routes(routes!(export::export))
+        .routes(routes!(jwks::jwks))
 }

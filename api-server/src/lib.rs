@@ -16,6 +16,7 @@ pub mod domain;
 pub mod dotenv;
 pub mod healthcheck;
 pub mod http;
+pub mod keys;
 pub mod metrics;
 pub mod server;
 pub mod store;

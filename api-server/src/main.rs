@@ -9,7 +9,7 @@ use authstack_api::{
     dotenv::{self, Dotenv},
     healthcheck,
     http::document,
-    server,
+    keys, server,
     store::migrate::migrate,
     telemetry,
 };
@@ -44,6 +44,7 @@ fn run(command: Command, dotenv: &Dotenv) -> anyhow::Result<()> {
     match command {
         Command::Serve(args) => serve(*args, dotenv),
         Command::Migrate(args) => run_migrations(args, dotenv),
+        Command::Keys(args) => Ok(keys::run(&args, &mut std::io::stdout())?),
         Command::Openapi => print_document(),
         Command::Healthcheck(HealthcheckArgs {
             metrics_port,

@@ -26,6 +26,8 @@ use crate::{
     http::operations_router,
 };
 
+mod key_watch;
+
 /// How long a client may take to send the head of a request, and how long an
 /// idle connection is kept.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -39,7 +41,9 @@ pub async fn serve(config: Config) -> io::Result<()> {
     let mut stop = StopSignals::new()?;
     let listen = config.listen;
     let (drain_delay, drain_timeout) = (config.drain_delay, config.drain_timeout);
+    let key_file = config.signing_keys_file.clone();
     let app = App::new(config)?;
+    app.announce_keys();
     let clients = bind(listen, listen.port).await?;
     let operators = bind(listen, listen.metrics_port).await?;
     tracing::info!(
@@ -50,6 +54,9 @@ pub async fn serve(config: Config) -> io::Result<()> {
 
     tokio::spawn(watch_for_schema(app.clone()));
     tokio::spawn(fold_metrics(app.clone()));
+    if let Some(file) = key_file {
+        tokio::spawn(key_watch::watch_keys(app.clone(), file));
+    }
     // Probes are answered to the end: nothing drains that port.
     let (_keep, never) = watch::channel(());
     let probes = accept(operators, operations_router(app.clone()), never);

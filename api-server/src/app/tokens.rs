@@ -40,13 +40,14 @@ impl App {
     ) -> Result<IssuedTokens, SigningError> {
         let session_ends = grant.expires_at.unix_timestamp();
         let now = self.now();
-        let refresh = self.tokens.sign_refresh(&RefreshClaims {
+        let refresh = RefreshClaims {
             sid: grant.id.0,
             ctr: grant.counter,
             jti: grant.secret.token_id(grant.counter),
             iat: grant.rotated_at.unix_timestamp(),
             exp: session_ends,
-        })?;
+        };
+        let refresh = self.tokens.sign_refresh(&refresh, now)?;
         // An access token never outlives its session.
         let left = (grant.expires_at - database_now).whole_seconds().max(0);
         let access_seconds = self.rules.access_ttl.as_secs().min(left);

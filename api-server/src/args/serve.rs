@@ -4,7 +4,10 @@ use std::net::IpAddr;
 
 use clap::{Args, ValueEnum};
 
-use super::common::{DatabaseArgs, LogArgs};
+use super::{
+    common::{DatabaseArgs, LogArgs},
+    keys::SigningArgs,
+};
 use crate::domain::ttl::Ttl;
 
 /// Options of `serve`.
@@ -20,6 +23,9 @@ pub struct ServeArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment would become help text")]
     pub tokens: TokenArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment would become help text")]
+    pub signing: SigningArgs,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment would become help text")]
     pub network: NetworkArgs,
@@ -40,7 +46,8 @@ pub struct ServeArgs {
 /// What signs tokens, and what they say.
 #[derive(Args)]
 pub struct TokenArgs {
-    /// The key that signs tokens with HS256: at least 32 bytes.
+    /// The key that signs tokens with HS256, where there is no
+    /// SIGNING_KEYS_FILE: at least 32 bytes.
     #[arg(long, env = "SECRET_KEY", hide_env_values = true)]
     pub secret_key: Option<String>,
     /// A file with SECRET_KEY.

@@ -154,7 +154,7 @@ async fn a_signing_key_alone_makes_no_refresh_token(pool: PgPool) {
         jti: "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA".into(),
         ..claims
     };
-    let forged = tokens().sign_refresh(&forged).unwrap();
+    let forged = tokens().sign_refresh(&forged, server.app.now()).unwrap();
     server
         .refresh(&forged)
         .await

@@ -3,6 +3,8 @@ use jsonwebtoken::EncodingKey;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+mod key_file;
+
 const NOW: i64 = 1_800_000_000;
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
@@ -56,16 +58,16 @@ fn tokens_survive_the_journey() {
     let tokens = tokens();
     let token = tokens.sign_access(&access()).unwrap();
     assert_eq!(tokens.read_access(&token, NOW), Ok(access()));
-    let token = tokens.sign_refresh(&refresh()).unwrap();
+    let token = tokens.sign_refresh(&refresh(), NOW).unwrap();
     assert_eq!(tokens.read_refresh(&token, NOW), Ok(refresh()));
-    assert_eq!(token, tokens.sign_refresh(&refresh()).unwrap());
+    assert_eq!(token, tokens.sign_refresh(&refresh(), NOW).unwrap());
 }
 
 #[test]
 fn one_kind_is_never_the_other() {
     let tokens = tokens();
     let access_token = tokens.sign_access(&access()).unwrap();
-    let refresh_token = tokens.sign_refresh(&refresh()).unwrap();
+    let refresh_token = tokens.sign_refresh(&refresh(), NOW).unwrap();
     assert_eq!(
         tokens.read_refresh(&access_token, NOW),
         Err(TokenError::Invalid)
@@ -108,7 +110,7 @@ fn expiry_has_five_seconds_of_leeway_and_no_more() {
         tokens.read_access(&token, NOW + 65),
         Err(TokenError::Expired)
     );
-    let token = tokens.sign_refresh(&refresh()).unwrap();
+    let token = tokens.sign_refresh(&refresh(), NOW).unwrap();
     assert!(tokens.read_refresh(&token, NOW + 604).is_ok());
     assert_eq!(
         tokens.read_refresh(&token, NOW + 605),
