@@ -27,6 +27,7 @@ pub mod keys;
 pub mod login;
 pub mod logout;
 pub mod own_sessions;
+mod password_upgrade;
 pub mod refresh;
 pub mod register;
 pub mod tokens;

@@ -170,7 +170,8 @@ impl Config {
                 args.hashing
                     .hash_queue
                     .map_or(32 * hash_threads, usize::from),
-            ),
+            )
+            .within(memory::hash_memory_kib(memory::limit())),
             drain_delay: args.drain.drain_delay.duration(),
             drain_timeout: args.drain.drain_timeout.duration(),
             log_level: args.log.log_level,

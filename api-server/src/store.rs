@@ -18,6 +18,7 @@ mod error;
 pub mod export;
 pub mod migrate;
 pub mod own_sessions;
+mod password_upgrade;
 pub mod sessions;
 pub mod users;
 

@@ -3,7 +3,7 @@
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
-use super::{App, AppError, tokens::IssuedTokens};
+use super::{App, AppError, password_upgrade::is_live, tokens::IssuedTokens};
 use crate::{
     crypto::{
         phc::PasswordHash,
@@ -15,7 +15,12 @@ use crate::{
         login::LoginIdentifier,
         password::MAX_LOGIN_BYTES,
     },
-    store::{account::Refused, audit::Origin, sessions::NewSession, users::Credentials},
+    store::{
+        account::Refused,
+        audit::Origin,
+        sessions::{NewSession, SessionGrant},
+        users::Credentials,
+    },
 };
 
 /// A password that was right: whose, and the hash that it was checked against.
@@ -32,7 +37,29 @@ impl App {
         password: SecretString,
         origin: &Origin,
     ) -> Result<IssuedTokens, AppError> {
-        let verified = self.verify_password(identifier, password, origin).await?;
+        let mut verified = self
+            .verify_password(identifier, password.clone(), origin)
+            .await?;
+        let mut grant = self.begin_session(&verified, origin).await?;
+        if grant.is_none() && !is_live(&verified.hash) {
+            // Another login of the same user may have upgraded the hash since
+            // it was read: the password is as right as it was.
+            verified = self.verify_again(verified.user, password.clone()).await?;
+            grant = self.begin_session(&verified, origin).await?;
+        }
+        let grant = grant.ok_or(AppError::LoginRefused)?;
+        self.upgrade_password_hash(verified.user, &verified.hash, password, origin)
+            .await;
+        let now = grant.rotated_at;
+        Ok(self.issue(grant, now)?)
+    }
+
+    /// Begins a session, if the hash that was verified is still in force.
+    async fn begin_session(
+        &self,
+        verified: &Verified,
+        origin: &Origin,
+    ) -> Result<Option<SessionGrant>, AppError> {
         let mut secret = [0; SECRET_BYTES];
         rand::fill(&mut secret);
         let session = NewSession {
@@ -42,10 +69,28 @@ impl App {
             secret: &SessionSecret::new(secret),
             ttl: self.rules.refresh_ttl,
         };
-        let grant = self.store.begin_session(&session, origin).await?;
-        let grant = grant.ok_or(AppError::LoginRefused)?;
-        let now = grant.rotated_at;
-        Ok(self.issue(grant, now)?)
+        Ok(self.store.begin_session(&session, origin).await?)
+    }
+
+    /// Checks a password that was right a moment ago against the hash that is
+    /// in force now.
+    async fn verify_again(
+        &self,
+        user: UserId,
+        password: SecretString,
+    ) -> Result<Verified, AppError> {
+        let found = self.store.credentials_of(user).await?;
+        let found = found.ok_or(AppError::LoginRefused)?;
+        let matches = self
+            .hasher
+            .verify(password, self.expected(Some(&found)))
+            .await?;
+        (matches && !found.disabled)
+            .then_some(Verified {
+                user,
+                hash: found.password_hash,
+            })
+            .ok_or(AppError::LoginRefused)
     }
 
     /// Checks a password. Whatever is wrong, a failure costs one hash at the
@@ -62,7 +107,7 @@ impl App {
         let identifier = LoginIdentifier::parse(identifier);
         // The connection goes back to the pool before the hash begins.
         let found = self.store.credentials(&identifier).await?;
-        let expected = found.as_ref().map_or_else(PasswordHash::of_nobody, stored);
+        let expected = self.expected(found.as_ref());
         let matches = self.hasher.verify(password, expected).await?;
         let refused = match found {
             Some(user) if matches && plausible && !user.disabled => {
@@ -92,7 +137,7 @@ impl App {
         let length = password.expose_secret().len();
         let plausible = length > 0 && length <= MAX_LOGIN_BYTES;
         let found = self.store.credentials_of(caller.user).await?;
-        let expected = found.as_ref().map_or_else(PasswordHash::of_nobody, stored);
+        let expected = self.expected(found.as_ref());
         let matches = self.hasher.verify(password, expected).await?;
         match found {
             Some(user) if matches && plausible && !user.disabled => Ok(user.password_hash),
@@ -124,12 +169,23 @@ impl App {
         }
         Ok(refused.into())
     }
-}
 
-/// The stored hash, or one that nothing matches where it cannot be read.
-fn stored(user: &Credentials) -> PasswordHash {
-    PasswordHash::parse(user.password_hash.expose_secret()).unwrap_or_else(|error| {
-        tracing::error!(user_id = %user.id, %error, "a stored password hash cannot be verified");
+    /// What a password is checked against: the stored hash, or one that
+    /// nothing matches where there is no user, or none that can be verified.
+    fn expected(&self, found: Option<&Credentials>) -> PasswordHash {
+        let Some(user) = found else {
+            return PasswordHash::of_nobody();
+        };
+        match PasswordHash::parse(user.password_hash.expose_secret()) {
+            Ok(hash) if self.hasher.can_verify(&hash) => return hash,
+            Ok(hash) => {
+                let kib = hash.memory_kib();
+                tracing::error!(user_id = %user.id, kib, "a stored password hash takes more memory than there is");
+            }
+            Err(error) => {
+                tracing::error!(user_id = %user.id, %error, "a stored password hash cannot be verified");
+            }
+        }
         PasswordHash::of_nobody()
-    })
+    }
 }

@@ -3,6 +3,10 @@
 //! Hashing is the only thing here that is meant to be slow. On threads of its
 //! own it cannot starve the others; a bounded number of them bounds the
 //! memory; a bounded queue turns a flood into prompt refusals.
+//!
+//! A hash that was made elsewhere may take more memory than ours. It is
+//! computed when all that the threads hold, it included, is within
+//! [`Limits::memory_kib`], and its memory is given back at once.
 
 use std::{
     collections::VecDeque,
@@ -11,19 +15,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use argon2::{Algorithm, Argon2, Block, Params, Version};
 use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
-use super::phc::{Cost, LIVE, OUTPUT_BYTES, PasswordHash, SALT_BYTES};
+use super::phc::{LIVE, MAX_MEMORY_KIB, PasswordHash, SALT_BYTES};
+use memory::Memory;
 
-/// What one thread's memory reserves of the address space, in blocks of 1 KiB:
-/// more than it uses. glibc maps a request above 32 MiB afresh and unmaps it
-/// when freed, whatever came before; a smaller one is kept in the heap from
-/// the second time on, and idle memory would never go back to the system.
-/// Pages that are never touched cost nothing.
-const RESERVED_BLOCKS: usize = 33 * 1024;
+mod compute;
+mod memory;
 
 /// What hashing may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,19 +34,38 @@ pub struct Limits {
     pub queue: usize,
     /// How long a thread keeps its memory when there is nothing to hash.
     pub keep_memory: Duration,
+    /// How much memory all threads together may hold, in KiB; never less than
+    /// one live hash each.
+    pub memory_kib: u64,
 }
 
 impl Limits {
-    /// So many threads and so much of a queue; memory is kept for 30 s.
+    /// So many threads and so much of a queue; memory is kept for 30 s, and
+    /// every thread may take as much as the largest hash.
     #[must_use]
     pub fn new(threads: usize, queue: usize) -> Self {
-        let keep_memory = Duration::from_secs(30);
         Self {
             threads,
             queue,
-            keep_memory,
+            keep_memory: Duration::from_secs(30),
+            memory_kib: kib(threads, MAX_MEMORY_KIB),
         }
     }
+
+    /// The same within so much memory, in KiB.
+    #[must_use]
+    pub fn within(self, memory_kib: u64) -> Self {
+        let memory_kib = memory_kib
+            .min(kib(self.threads, MAX_MEMORY_KIB))
+            .max(kib(self.threads, LIVE.memory_kib));
+        Self { memory_kib, ..self }
+    }
+}
+
+fn kib(threads: usize, each: u32) -> u64 {
+    u64::try_from(threads)
+        .unwrap_or(u64::MAX)
+        .saturating_mul(u64::from(each))
 }
 
 /// The hashing threads, and the queue in front of them.
@@ -86,6 +105,8 @@ struct Queue {
     jobs: VecDeque<Job>,
     running: usize,
     closed: bool,
+    /// What the threads hold, in KiB, whether they use it or keep it.
+    held_kib: u64,
 }
 
 struct Job {
@@ -140,12 +161,22 @@ impl Hasher {
         answer.await.unwrap_or(Err(HashError::Failed))
     }
 
-    /// Whether `password` is the one that `expected` was made from.
+    /// Whether there is memory enough to verify against this hash at all.
+    #[must_use]
+    pub fn can_verify(&self, expected: &PasswordHash) -> bool {
+        u64::from(expected.memory_kib()) <= self.shared.limits.memory_kib
+    }
+
+    /// Whether `password` is the one that `expected` was made from. What
+    /// [`Self::can_verify`] denies is refused.
     pub async fn verify(
         &self,
         password: SecretString,
         expected: PasswordHash,
     ) -> Result<bool, HashError> {
+        if !self.can_verify(&expected) {
+            return Err(HashError::Failed);
+        }
         let (reply, answer) = oneshot::channel();
         self.enqueue(password, Task::Verify { expected, reply })?;
         answer.await.unwrap_or(Err(HashError::Failed))
@@ -172,7 +203,9 @@ impl Hasher {
             queued: Instant::now(),
         });
         drop(queue);
-        self.shared.wake.notify_one();
+        // All of them: the one that is woken may lack the memory for this job,
+        // and another have it.
+        self.shared.wake.notify_all();
         Ok(())
     }
 }
@@ -196,52 +229,79 @@ impl Shared {
 /// One thread: takes jobs, keeps its memory between them, gives it back when
 /// there have been none for a while.
 fn work(shared: &Shared) {
-    let mut memory: Vec<Block> = Vec::new();
+    let mut memory = Memory::default();
     while let Some(job) = next_job(shared, &mut memory) {
         if job.is_wanted() {
             (shared.waited)(job.queued.elapsed());
-            if memory.is_empty() {
-                memory = reserve();
-            }
             run(job, &mut memory);
         }
-        shared.lock().running -= 1;
+        let mut queue = shared.lock();
+        queue.running -= 1;
+        if memory.granted_kib > u64::from(LIVE.memory_kib) {
+            release(shared, &mut queue, &mut memory);
+        }
     }
 }
 
-fn next_job(shared: &Shared, memory: &mut Vec<Block>) -> Option<Job> {
+fn next_job(shared: &Shared, memory: &mut Memory) -> Option<Job> {
+    let idle_since = Instant::now();
     let mut queue = shared.lock();
     loop {
-        if let Some(job) = queue.jobs.pop_front() {
-            queue.running += 1;
-            return Some(job);
-        }
-        if queue.closed {
+        if let Some(job) = queue.jobs.front() {
+            let needed = job.memory_kib();
+            if admit(shared, &mut queue, memory, needed) {
+                queue.running += 1;
+                // The next in line may fit beside this one.
+                shared.wake.notify_all();
+                return queue.jobs.pop_front();
+            }
+            // In turn, so that a large one is not overtaken for ever. What
+            // this thread keeps may be what stands in its way.
+            release(shared, &mut queue, memory);
+        } else if queue.closed {
             return None;
         }
-        if memory.is_empty() {
-            queue = shared
-                .wake
-                .wait(queue)
-                .unwrap_or_else(PoisonError::into_inner);
-            continue;
-        }
-        let (woken, timeout) = shared
-            .wake
-            .wait_timeout(queue, shared.limits.keep_memory)
-            .unwrap_or_else(PoisonError::into_inner);
-        queue = woken;
-        if timeout.timed_out() && queue.jobs.is_empty() {
-            *memory = Vec::new();
-        }
+        queue = if memory.granted_kib == 0 {
+            let woken = shared.wake.wait(queue);
+            woken.unwrap_or_else(PoisonError::into_inner)
+        } else {
+            let left = shared
+                .limits
+                .keep_memory
+                .saturating_sub(idle_since.elapsed());
+            let woken = shared.wake.wait_timeout(queue, left);
+            let (mut queue, timeout) = woken.unwrap_or_else(PoisonError::into_inner);
+            if timeout.timed_out() && queue.jobs.is_empty() {
+                release(shared, &mut queue, memory);
+            }
+            queue
+        };
     }
 }
 
-fn reserve() -> Vec<Block> {
-    let blocks = usize::try_from(LIVE.memory_kib).unwrap_or(0);
-    let mut memory = Vec::with_capacity(RESERVED_BLOCKS.max(blocks));
-    memory.resize(blocks, Block::new());
-    memory
+/// Grants a thread the memory for its next job, if that is within the limit
+/// beside what the others hold.
+fn admit(shared: &Shared, queue: &mut Queue, memory: &mut Memory, needed_kib: u64) -> bool {
+    if needed_kib <= memory.granted_kib {
+        return true;
+    }
+    let target = needed_kib.max(u64::from(LIVE.memory_kib));
+    let others = queue.held_kib - memory.granted_kib;
+    if others + target > shared.limits.memory_kib {
+        return false;
+    }
+    queue.held_kib = others + target;
+    memory.grant(target);
+    true
+}
+
+/// Gives a thread's memory back, and tells those who wait for it.
+fn release(shared: &Shared, queue: &mut Queue, memory: &mut Memory) {
+    if memory.granted_kib > 0 {
+        queue.held_kib -= memory.granted_kib;
+        memory.grant(0);
+        shared.wake.notify_all();
+    }
 }
 
 impl Job {
@@ -252,137 +312,27 @@ impl Job {
             Task::Verify { reply, .. } => !reply.is_closed(),
         }
     }
+
+    fn memory_kib(&self) -> u64 {
+        u64::from(match &self.task {
+            Task::Hash { .. } => LIVE.memory_kib,
+            Task::Verify { expected, .. } => expected.memory_kib(),
+        })
+    }
 }
 
 /// Computes one job. A receiver that has gone meanwhile is no error.
-fn run(job: Job, memory: &mut [Block]) {
+fn run(job: Job, memory: &mut Memory) {
     let password = job.password.expose_secret().as_bytes();
     match job.task {
         Task::Hash { salt, reply } => {
-            let mut output = vec![0; OUTPUT_BYTES];
-            let result = argon2id(LIVE, password, &salt, &mut output, memory);
-            let _ = reply.send(result.map(|()| PasswordHash {
-                cost: LIVE,
-                salt: salt.to_vec(),
-                output,
-            }));
+            let _ = reply.send(compute::hash(password, &salt, memory));
         }
         Task::Verify { expected, reply } => {
-            let mut output = vec![0; expected.output.len()];
-            let result = argon2id(expected.cost, password, &expected.salt, &mut output, memory);
-            let _ = reply.send(result.map(|()| equal(&output, &expected.output)));
+            let _ = reply.send(compute::verify(password, &expected, memory));
         }
     }
-}
-
-fn argon2id(
-    cost: Cost,
-    password: &[u8],
-    salt: &[u8],
-    output: &mut [u8],
-    memory: &mut [Block],
-) -> Result<(), HashError> {
-    let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(output.len()))
-        .map_err(|_| HashError::Failed)?;
-    let blocks = memory
-        .get_mut(..params.block_count())
-        .ok_or(HashError::Failed)?;
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-        .hash_password_into_with_memory(password, salt, output, blocks)
-        .map_err(|_| HashError::Failed)
-}
-
-/// Compares without stopping at the first difference.
-fn equal(left: &[u8], right: &[u8]) -> bool {
-    left.len() == right.len()
-        && left
-            .iter()
-            .zip(right)
-            .fold(0, |differences, (l, r)| differences | (l ^ r))
-            == 0
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn hasher(threads: usize, queue: usize) -> Hasher {
-        Hasher::start(Limits::new(threads, queue), |_| {}).unwrap()
-    }
-
-    #[tokio::test]
-    async fn a_password_verifies_against_its_own_hash_only() {
-        let hasher = hasher(1, 4);
-        let hash = hasher.hash("securepass".into(), [7; 16]).await.unwrap();
-        assert_eq!(hash.cost, LIVE);
-        let text = hash.to_string();
-        let stored = PasswordHash::parse(&text).unwrap();
-        assert_eq!(
-            hasher.verify("securepass".into(), stored.clone()).await,
-            Ok(true)
-        );
-        assert_eq!(hasher.verify("securepasS".into(), stored).await, Ok(false));
-        let nobody = PasswordHash::of_nobody();
-        assert_eq!(hasher.verify("securepass".into(), nobody).await, Ok(false));
-    }
-
-    /// Computed with the reference implementation's command line:
-    /// `echo -n password | argon2 somesaltsomesalt -id -t 2 -k 19456 -p 1 -e`.
-    #[tokio::test]
-    async fn foreign_hashes_of_the_same_kind_verify() {
-        let hasher = hasher(1, 4);
-        let text = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$K13EBUiG7JV+9ZxztmHFTdb7J0WQsnj2V8bZaqyPptE";
-        let stored = PasswordHash::parse(text).unwrap();
-        assert_eq!(hasher.verify("password".into(), stored).await, Ok(true));
-    }
-
-    #[tokio::test]
-    async fn a_full_queue_refuses_at_once() {
-        let hasher = Arc::new(hasher(1, 2));
-        let mut tasks = tokio::task::JoinSet::new();
-        for _ in 0..20 {
-            let hasher = Arc::clone(&hasher);
-            tasks.spawn(async move { hasher.hash("securepass".into(), [0; 16]).await });
-        }
-        let results: Vec<_> = tasks.join_all().await;
-        let refused = results
-            .iter()
-            .filter(|r| matches!(r, Err(HashError::Busy)))
-            .count();
-        let done = results.iter().filter(|r| r.is_ok()).count();
-        assert_eq!(refused + done, 20);
-        assert!(refused >= 10, "{refused} refused");
-        assert!(done >= 2, "{done} done");
-    }
-
-    #[tokio::test]
-    async fn a_job_nobody_waits_for_is_not_computed() {
-        let hasher = hasher(1, 64);
-        let started = Instant::now();
-        for _ in 0..50 {
-            let job = hasher.hash("securepass".into(), [0; 16]);
-            drop(tokio::time::timeout(Duration::from_nanos(1), job).await);
-        }
-        hasher.hash("securepass".into(), [0; 16]).await.unwrap();
-        // Fifty hashes would take the better part of a second at least.
-        assert!(
-            started.elapsed() < Duration::from_millis(500),
-            "{:?}",
-            started.elapsed()
-        );
-        assert_eq!(hasher.load().waiting, 0);
-    }
-
-    #[tokio::test]
-    async fn queued_jobs_are_finished_after_the_hasher_is_dropped() {
-        let hasher = hasher(1, 8);
-        let (reply, answer) = oneshot::channel();
-        let task = Task::Hash {
-            salt: [0; 16],
-            reply,
-        };
-        hasher.enqueue("securepass".into(), task).unwrap();
-        drop(hasher);
-        assert!(answer.await.unwrap().is_ok());
-    }
-}
+mod tests;

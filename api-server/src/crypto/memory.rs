@@ -40,6 +40,13 @@ pub fn hash_threads(cores: usize, limit: Option<u64>, bytes_per_hash: u64) -> us
     cores.min(by_memory).max(1)
 }
 
+/// How much memory hashes may take together, in KiB: all that there is but
+/// what is kept for the rest.
+#[must_use]
+pub fn hash_memory_kib(limit: Option<u64>) -> u64 {
+    limit.map_or(u64::MAX, |limit| limit.saturating_sub(RESERVED) / 1024)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,5 +68,7 @@ mod tests {
         assert_eq!(hash_threads(4, Some(64 * MIB), 19 * MIB), 1);
         assert_eq!(hash_threads(4, Some(MIB), 19 * MIB), 1);
         assert_eq!(hash_threads(0, None, 19 * MIB), 1);
+        assert_eq!(hash_memory_kib(Some(256 * MIB)), 192 * 1024);
+        assert_eq!(hash_memory_kib(Some(MIB)), 0);
     }
 }

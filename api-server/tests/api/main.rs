@@ -19,6 +19,7 @@ mod logout;
 mod migrations;
 mod operations;
 mod password;
+mod password_upgrade;
 mod problems;
 mod profile;
 mod refresh;
