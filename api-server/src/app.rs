@@ -12,7 +12,7 @@ use std::sync::{
 use time::OffsetDateTime;
 
 use crate::{
-    config::{Config, PublicUrl, Rules},
+    config::{Config, PublicUrl, Rules, services::Services},
     crypto::{hasher::Hasher, jwt::Tokens},
     metrics::Metrics,
     store::Store,
@@ -23,6 +23,7 @@ pub mod change_profile;
 pub mod delete_account;
 mod error;
 pub mod export;
+pub mod introspect;
 pub mod keys;
 pub mod login;
 pub mod logout;
@@ -52,6 +53,8 @@ pub struct Shared {
     pub rules: Rules,
     /// What clients see.
     pub public_url: PublicUrl,
+    /// What other services and other sites may do.
+    pub services: Services,
     /// How many proxies to believe about client addresses.
     pub trusted_proxy_hops: u8,
     /// Figures for Prometheus.
@@ -110,6 +113,7 @@ impl App {
             tokens: Tokens::new(config.keys, config.issuer, config.audience),
             rules: config.rules,
             public_url: config.public_url,
+            services: config.services,
             trusted_proxy_hops: config.trusted_proxy_hops,
             metrics,
             clock: Box::new(OffsetDateTime::now_utc),

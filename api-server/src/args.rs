@@ -12,6 +12,7 @@ mod common;
 mod keys;
 mod migrate;
 mod serve;
+mod services;
 
 pub use common::{DatabaseArgs, LogArgs, LogLevel};
 pub use keys::{KeysArgs, KeysCommand, RotateArgs, SigningArgs};
@@ -19,6 +20,7 @@ pub use migrate::{HealthcheckArgs, MigrateArgs};
 pub use serve::{
     AccountArgs, DrainArgs, HashArgs, NetworkArgs, Registration, ServeArgs, TokenArgs,
 };
+pub use services::ServiceArgs;
 
 /// The AuthStack authentication service.
 ///

@@ -14,8 +14,10 @@ use crate::{
     store::connect::connect_options,
 };
 
+pub mod services;
 mod signing;
 
+use services::Services;
 pub use signing::{SecretBytes, SigningKeysFile};
 
 /// The settings of `serve`.
@@ -32,6 +34,8 @@ pub struct Config {
     pub listen: Listen,
     /// What clients see.
     pub public_url: PublicUrl,
+    /// What other services and other sites may do.
+    pub services: Services,
     /// The `iss` of access tokens.
     pub issuer: String,
     /// The `aud` of access tokens.
@@ -161,6 +165,7 @@ impl Config {
             signing_keys_file,
             listen,
             public_url,
+            services: Services::from_args(args.services)?,
             issuer,
             audience: args.tokens.audience,
             rules,
@@ -228,25 +233,28 @@ fn required(name: &'static str, value: Option<SecretString>) -> Result<SecretStr
     value.ok_or_else(|| ConfigError::new(name, format!("(or {name}_FILE) must be set")))
 }
 
+/// Reads scheme, host and port. The error is the second half of a sentence.
+fn bare_origin(text: &str) -> Result<Url, &'static str> {
+    let url = Url::parse(text).map_err(|_| "is not a URL, such as https://auth.example.com")?;
+    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+        return Err("must begin with http:// or https:// and name a host");
+    }
+    let bare = url.path() == "/"
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty()
+        && url.password().is_none();
+    // A host may hold a star, which would look as if it meant something.
+    if !bare || url.host_str().is_some_and(|host| host.contains('*')) {
+        return Err("must be scheme, host and port only: that is what browsers tell apart");
+    }
+    Ok(url)
+}
+
 impl PublicUrl {
     /// Reads an origin such as `https://auth.example.com`.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
-        let wrong = |reason: &str| ConfigError::new("PUBLIC_URL", reason);
-        let url = Url::parse(text)
-            .map_err(|_| wrong("is not a URL, such as https://auth.example.com"))?;
-        if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
-            return Err(wrong("must begin with http:// or https:// and name a host"));
-        }
-        let bare = url.path() == "/"
-            && url.query().is_none()
-            && url.fragment().is_none()
-            && url.username().is_empty()
-            && url.password().is_none();
-        if !bare {
-            return Err(wrong(
-                "must be scheme, host and port only: cookies are made for all of a host",
-            ));
-        }
+        let url = bare_origin(text).map_err(|reason| ConfigError::new("PUBLIC_URL", reason))?;
         Ok(Self {
             origin: url.origin().ascii_serialization(),
             https: url.scheme() == "https",

@@ -1,5 +1,6 @@
 //! Passwords into hashes, claims into tokens, and back.
 
+pub mod clients;
 pub mod hasher;
 pub mod jwt;
 pub mod keys;

@@ -8,18 +8,22 @@ use crate::app::App;
 
 mod body;
 mod client;
+mod client_auth;
 mod cookies;
+mod cors;
 mod cross_site;
 mod delete_account;
 mod docs;
 mod edge;
 mod error;
 mod export;
+mod form;
 mod identity;
 mod jwks;
 mod kind;
 mod login;
 mod logout;
+mod oauth;
 mod openapi;
 mod operations;
 mod page;
@@ -36,6 +40,7 @@ mod root;
 mod sessions;
 mod token_response;
 mod user;
+mod verify;
 
 pub use error::ApiError;
 pub use openapi::document;
@@ -58,6 +63,18 @@ pub fn with_edge(app: App, routes: Router<App>) -> Router {
         .with_state(app)
 }
 
+/// The routes for other services, with what all their answers have.
+fn services() -> OpenApiRouter<App> {
+    let oauth = OpenApiRouter::new()
+        .routes(routes!(oauth::introspect))
+        .routes(routes!(oauth::revoke))
+        .layer(middleware::map_response(oauth::with_code));
+    OpenApiRouter::new()
+        .routes(routes!(verify::verify))
+        .layer(middleware::map_response(verify::with_all_headers))
+        .merge(oauth)
+}
+
 /// Every route that the OpenAPI document describes.
 fn api() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(openapi::base())
@@ -71,6 +88,7 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(sessions::logout_all))
         .routes(routes!(sessions::list))
         .routes(routes!(sessions::end))
+        .merge(services())
         .routes(routes!(user::me))
         .routes(routes!(profile::change))
         .routes(routes!(delete_account::delete))

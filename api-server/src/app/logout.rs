@@ -30,7 +30,8 @@ impl App {
         Ok(())
     }
 
-    fn session_of(&self, token: &str) -> Option<SessionId> {
+    /// The session of a valid token, of either kind.
+    pub(super) fn session_of(&self, token: &str) -> Option<SessionId> {
         let now = self.now();
         let access = self.tokens.read_access(token, now).map(|claims| claims.sid);
         let refresh = || {

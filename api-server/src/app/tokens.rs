@@ -12,7 +12,7 @@ use crate::{
 
 /// The client that this API's own login stands for (`client_id`, RFC 9068,
 /// section 2.2).
-const OWN_CLIENT: &str = "authstack";
+pub const OWN_CLIENT: &str = "authstack";
 
 /// A pair of tokens, with what is left of each in seconds.
 pub struct IssuedTokens {

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use super::{
     common::{DatabaseArgs, LogArgs},
     keys::SigningArgs,
+    services::ServiceArgs,
 };
 use crate::domain::ttl::Ttl;
 
@@ -38,6 +39,9 @@ pub struct ServeArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment would become help text")]
     pub drain: DrainArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment would become help text")]
+    pub services: ServiceArgs,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment would become help text")]
     pub log: LogArgs,

@@ -9,8 +9,11 @@ use axum::{
 };
 use url::Url;
 
-use super::ApiError;
-use crate::{app::App, config::PublicUrl};
+use super::{ApiError, cors};
+use crate::{
+    app::App,
+    config::{PublicUrl, services::CorsOrigins},
+};
 
 /// A guard, as an argument of handlers that change what a browser holds: login,
 /// refresh and logout. `Authorization` is never sent by another site's doing.
@@ -23,21 +26,41 @@ impl FromRequestParts<App> for SameSite {
         if parts.headers.contains_key(header::AUTHORIZATION) {
             return Ok(Self);
         }
-        check(&parts.headers, &app.public_url).map(|()| Self)
+        check(&parts.headers, app).map(|()| Self)
     }
 }
 
 /// Refuses what a browser sends on behalf of another site.
-pub(super) fn check(headers: &HeaderMap, public_url: &PublicUrl) -> Result<(), ApiError> {
-    let allowed = match (headers.get("sec-fetch-site"), headers.get(header::ORIGIN)) {
-        (Some(site), _) => matches!(site.as_bytes(), b"same-origin" | b"none"),
-        (None, Some(origin)) => is_own(origin, headers.get(header::HOST), public_url),
-        (None, None) => true,
-    };
-    if allowed {
+pub(super) fn check(headers: &HeaderMap, app: &App) -> Result<(), ApiError> {
+    check_at(headers.get(header::HOST), headers, app)
+}
+
+/// The same for a request to `host`.
+pub(super) fn check_at(
+    host: Option<&HeaderValue>,
+    headers: &HeaderMap,
+    app: &App,
+) -> Result<(), ApiError> {
+    if is_allowed(host, headers, &app.public_url, &app.services.cors_origins) {
         Ok(())
     } else {
         Err(ApiError::CrossSite)
+    }
+}
+
+fn is_allowed(
+    host: Option<&HeaderValue>,
+    headers: &HeaderMap,
+    public_url: &PublicUrl,
+    trusted: &CorsOrigins,
+) -> bool {
+    if cors::trusted_origin(headers, trusted).is_some() {
+        return true;
+    }
+    match (headers.get("sec-fetch-site"), headers.get(header::ORIGIN)) {
+        (Some(site), _) => matches!(site.as_bytes(), b"same-origin" | b"none"),
+        (None, Some(origin)) => is_own(origin, host, public_url),
+        (None, None) => true,
     }
 }
 
@@ -78,7 +101,9 @@ mod tests {
             .iter()
             .map(|&(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
             .collect::<HeaderMap>();
-        check(&headers, &PublicUrl::parse(public_url).unwrap()).is_ok()
+        let public_url = PublicUrl::parse(public_url).unwrap();
+        let trusted = CorsOrigins::parse("https://app.example.com").unwrap();
+        is_allowed(headers.get(header::HOST), &headers, &public_url, &trusted)
     }
 
     #[test]
@@ -125,6 +150,19 @@ mod tests {
             ("host", "127.0.0.1:8001"),
         ];
         assert!(passes("http://localhost:8001", &local));
+    }
+
+    #[test]
+    fn an_origin_that_is_trusted_counts_as_ours() {
+        let url = "https://auth.example.com";
+        let app = ("origin", "https://app.example.com");
+        for site in ["same-site", "cross-site"] {
+            assert!(passes(url, &[("sec-fetch-site", site), app]), "{site}");
+        }
+        assert!(passes(url, &[app]));
+        let http = ("origin", "http://app.example.com");
+        assert!(!passes(url, &[http]), "another scheme is another origin");
+        assert!(!passes(url, &[("sec-fetch-site", "cross-site"), http]));
     }
 
     #[test]

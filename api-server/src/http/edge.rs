@@ -16,7 +16,7 @@ use axum::{
 };
 use futures::FutureExt;
 
-use super::{ApiError, client, error::Cause, problem, request_id};
+use super::{ApiError, client, cors::Cors, error::Cause, problem, request_id};
 use crate::{app::App, domain::ids::UserId};
 
 /// Where handlers leave what the log line should say.
@@ -43,8 +43,13 @@ pub(super) async fn edge(State(app): State<App>, mut request: Request, next: Nex
     request.extensions_mut().insert(seen.clone());
     request.extensions_mut().insert(RequestId(line.id.clone()));
 
-    let answer = AssertUnwindSafe(next.run(request)).catch_unwind().await;
-    let response = answer.unwrap_or_else(|_| ApiError::Panic.into_response());
+    let cors = Cors::of(&request, &app.services.cors_origins);
+    let response = if let Some(response) = cors.preflight() {
+        response
+    } else {
+        let answer = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+        answer.unwrap_or_else(|_| ApiError::Panic.into_response())
+    };
 
     let mut response = problem::render(response, app.public_url.origin(), &line.id);
     add_headers(
@@ -52,6 +57,7 @@ pub(super) async fn edge(State(app): State<App>, mut request: Request, next: Nex
         &line.id,
         app.readiness.is_draining(),
     );
+    cors.add_headers(response.headers_mut());
     line.end(&app, &response, &seen, started);
     response
 }

@@ -37,6 +37,8 @@ pub enum ApiError {
     },
     /// Parameters of the query break rules.
     Parameters(Vec<Invalid>),
+    /// A parameter of a form is missing or there twice.
+    BadParameter(String),
     /// The body is not said to be of this type, which is the one to send.
     MediaType(&'static str),
     /// The body is too long.
@@ -51,6 +53,8 @@ pub enum ApiError {
     CrossSite,
     /// There is no token.
     NoToken,
+    /// The request is for configured services, and comes from none.
+    InvalidClient,
     /// A handler panicked.
     Panic,
 }
@@ -112,6 +116,7 @@ fn describe(error: &ApiError) -> (Problem, Header) {
                 .map(|wrong| FieldProblem::parameter(wrong.field, &*wrong.reason))
                 .collect(),
         ),
+        ApiError::BadParameter(detail) => (Problem::new(kind::BAD_REQUEST, detail), None),
         ApiError::MediaType(expected) => {
             let detail = format!("send the body with Content-Type: {expected}");
             (Problem::new(kind::MEDIA_TYPE, detail), None)
@@ -146,6 +151,11 @@ fn describe(error: &ApiError) -> (Problem, Header) {
             kind::NO_TOKEN,
             "send an access token, as a Bearer token or as the cookie from login",
             r#"Bearer realm="authstack""#,
+        ),
+        ApiError::InvalidClient => challenge(
+            kind::INVALID_CLIENT,
+            "send the id and the secret of a configured client by HTTP Basic",
+            r#"Basic realm="authstack""#,
         ),
         ApiError::Panic => plain(kind::INTERNAL, "the request could not be completed"),
     }

@@ -48,7 +48,7 @@ impl FromRequestParts<App> for Identity {
             let token = cookies::read(&parts.headers, names.access)?;
             let token = token.ok_or(ApiError::NoToken)?;
             if !parts.method.is_safe() {
-                cross_site::check(&parts.headers, &app.public_url)?;
+                cross_site::check(&parts.headers, app)?;
             }
             token
         };

@@ -22,6 +22,7 @@ mod problems;
     tags(
         (name = "status", description = "Whether the service works"),
         (name = "account", description = "Making and seeing an account"),
+        (name = "services", description = "For other services and for proxies"),
         (name = "tokens", description = "Logging in, staying so, logging out"),
     ),
     components(schemas(ProblemBody<'static>)),
@@ -40,6 +41,11 @@ impl Modify for Schemes {
             .description(Some("The access token from login"))
             .build();
         components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+        let client = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Basic)
+            .description(Some("The id and the secret of a service in OAUTH_CLIENTS"))
+            .build();
+        components.add_security_scheme("client", SecurityScheme::Http(client));
         let cookie = ApiKeyValue::with_description(
             "access_token",
             "The cookie from login; where PUBLIC_URL is https, its name is __Host-access_token",

@@ -36,6 +36,23 @@ impl Problem {
         }
     }
 
+    /// A problem for an error that the framework made.
+    pub(super) fn from_status(status: StatusCode) -> Self {
+        let (kind, detail) = match status {
+            StatusCode::NOT_FOUND => (
+                kind::NOT_FOUND,
+                "no route has this path; see /openapi.json for those that there are",
+            ),
+            StatusCode::METHOD_NOT_ALLOWED => (
+                kind::METHOD_NOT_ALLOWED,
+                "the header Allow names the methods that it takes",
+            ),
+            _ if status.is_client_error() => (kind::BAD_REQUEST, "the request is malformed"),
+            _ => (kind::INTERNAL, "the request could not be completed"),
+        };
+        Self::new(Kind { status, ..kind }, detail)
+    }
+
     /// A problem of this kind as it may be sent, for documentation.
     pub(super) fn example(kind: Kind) -> Self {
         let errors = match kind {
@@ -155,7 +172,7 @@ pub(super) fn render(response: Response, origin: &str, request_id: &str) -> Resp
     if made_here.is_none() && response.extensions().get::<KeepBody>().is_some() {
         return response;
     }
-    let problem = made_here.unwrap_or_else(|| from_status(status));
+    let problem = made_here.unwrap_or_else(|| Problem::from_status(status));
     let body = ProblemBody::new(&problem, origin, request_id);
     // A struct of strings always serialises.
     let json = serde_json::to_vec(&body).unwrap_or_default();
@@ -171,20 +188,3 @@ pub(super) fn render(response: Response, origin: &str, request_id: &str) -> Resp
 /// Marks an error response whose body is not a problem on purpose.
 #[derive(Clone, Copy)]
 pub(super) struct KeepBody;
-
-/// A problem for an error that the framework made.
-fn from_status(status: StatusCode) -> Problem {
-    let (kind, detail) = match status {
-        StatusCode::NOT_FOUND => (
-            kind::NOT_FOUND,
-            "no route has this path; see /openapi.json for those that there are",
-        ),
-        StatusCode::METHOD_NOT_ALLOWED => (
-            kind::METHOD_NOT_ALLOWED,
-            "the header Allow names the methods that it takes",
-        ),
-        _ if status.is_client_error() => (kind::BAD_REQUEST, "the request is malformed"),
-        _ => (kind::INTERNAL, "the request could not be completed"),
-    };
-    Problem::new(Kind { status, ..kind }, detail)
-}

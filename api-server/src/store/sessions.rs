@@ -63,6 +63,8 @@ pub enum EndReason {
     SessionEnd,
     /// The user set another password.
     PasswordChange,
+    /// A service revoked one of its tokens.
+    TokenRevoke,
     /// A refresh token was presented that had been used up.
     Replay,
     /// A refresh token was presented that only our key could have signed, but
@@ -79,6 +81,7 @@ impl EndReason {
             Self::LogoutAll => "logout_all",
             Self::SessionEnd => "session_end",
             Self::PasswordChange => "password_change",
+            Self::TokenRevoke => "token_revoke",
             Self::Replay => "replay",
             Self::Forgery => "forgery",
         }

@@ -108,6 +108,7 @@ impl Server {
             tokens: Tokens::new(config.keys, config.issuer, config.audience),
             rules: config.rules,
             public_url: config.public_url,
+            services: config.services,
             trusted_proxy_hops: config.trusted_proxy_hops,
             metrics,
             clock: Box::new(clock),
@@ -337,7 +338,11 @@ impl Answer {
             assert!(!problem[member].as_str().unwrap().is_empty(), "{member}");
         }
         if status == 401 {
-            assert!(self.header("www-authenticate").starts_with("Bearer "));
+            let scheme = match kind {
+                "invalid-client" => "Basic ",
+                _ => "Bearer ",
+            };
+            assert!(self.header("www-authenticate").starts_with(scheme));
         }
         if status == 503 {
             assert!(!self.header("retry-after").is_empty());
