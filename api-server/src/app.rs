@@ -18,8 +18,11 @@ use crate::{
     store::Store,
 };
 
+pub mod administration;
+pub mod change_account;
 pub mod change_password;
 pub mod change_profile;
+pub mod create_account;
 pub mod delete_account;
 mod error;
 pub mod export;
@@ -27,6 +30,7 @@ pub mod introspect;
 pub mod keys;
 pub mod login;
 pub mod logout;
+mod new_password;
 pub mod own_sessions;
 mod password_upgrade;
 pub mod refresh;

@@ -3,6 +3,7 @@
 //! What these modules need to know of the world (the time, random bytes) is
 //! passed in, so that every rule is tested in microseconds.
 
+pub mod account;
 pub mod audit;
 pub mod email;
 pub mod ids;
@@ -11,6 +12,7 @@ pub mod login;
 pub mod page;
 pub mod password;
 pub mod role;
+pub mod search;
 pub mod session;
 pub mod ttl;
 pub mod username;

@@ -6,6 +6,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::app::App;
 
+mod admin;
 mod body;
 mod client;
 mod client_auth;
@@ -95,4 +96,5 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(password::change))
         .routes(routes!(export::export))
         .routes(routes!(jwks::jwks))
+        .merge(admin::routes())
 }

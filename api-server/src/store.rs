@@ -11,8 +11,11 @@ use sqlx::{
 };
 
 pub mod account;
+pub mod account_list;
+pub mod administration;
 mod admins;
 pub mod audit;
+pub mod audit_log;
 pub mod connect;
 mod error;
 pub mod export;

@@ -2,9 +2,8 @@
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{App, AppError, Invalid, Origin};
+use super::{App, AppError, Invalid, Origin, new_password::hash_new};
 use crate::{
-    crypto::phc::SALT_BYTES,
     domain::{
         audit::{Action, Event},
         ids::Caller,
@@ -38,11 +37,9 @@ impl App {
         let verified = self
             .confirm_password(caller, change.current, action, origin)
             .await?;
-        let mut salt = [0; SALT_BYTES];
-        rand::fill(&mut salt);
-        let hash = self.hasher.hash(new.into_secret(), salt).await?;
+        let hash = hash_new(&self.hasher, new).await?;
         let event = Event::success(action).by_caller(caller);
-        let (hash, keep) = (hash.to_string().into(), change.keep_sessions);
+        let keep = change.keep_sessions;
         let changed = self
             .store
             .change_own_password(caller, &verified, &hash, keep, event, origin)

@@ -7,6 +7,7 @@ use crate::{
         hasher::HashError,
         jwt::{SigningError, TokenError},
     },
+    domain::account::NewAccountError,
     store::{StoreError, account::Refused, users::Taken},
 };
 
@@ -70,4 +71,20 @@ pub struct Invalid {
     pub field: &'static str,
     /// What is wrong, for the person who typed it.
     pub reason: String,
+}
+
+impl Invalid {
+    /// A field, and what is wrong with it.
+    pub(super) fn new(field: &'static str, reason: impl std::fmt::Display) -> Self {
+        let reason = reason.to_string();
+        Self { field, reason }
+    }
+
+    /// Everything that is wrong with a new account.
+    pub(super) fn all_of(error: NewAccountError) -> Vec<Self> {
+        let username = error.username.map(|error| Self::new("username", error));
+        let email = error.email.map(|error| Self::new("email", error));
+        let password = error.password.map(|error| Self::new("password", error));
+        [username, email, password].into_iter().flatten().collect()
+    }
 }

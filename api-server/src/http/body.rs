@@ -114,6 +114,11 @@ fn describe(error: &serde_path_to_error::Error<serde_json::Error>, bytes: &[u8])
         let parent = pointer.strip_suffix(&format!("/{field}"));
         let parent = parent.unwrap_or(&pointer);
         (format!("{parent}/{field}"), "is given twice")
+    } else if let Some(field) = about("unknown field `") {
+        let field = escaped(field);
+        let parent = pointer.strip_suffix(&format!("/{field}"));
+        let parent = parent.unwrap_or(&pointer);
+        (format!("{parent}/{field}"), "is no field of this")
     } else {
         (pointer, "has the wrong type")
     };
@@ -126,12 +131,27 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
     path.iter().fold(String::new(), |pointer, segment| {
         let part = match segment {
             Segment::Seq { index } => index.to_string(),
-            Segment::Map { key } => key.replace('~', "~0").replace('/', "~1"),
+            Segment::Map { key } => escaped(key),
             Segment::Enum { variant } => variant.clone(),
             Segment::Unknown => String::new(),
         };
         pointer + "/" + &part
     })
+}
+
+/// A name as a part of a JSON Pointer (RFC 6901, section 3).
+fn escaped(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
+/// Reads a member that may be absent, but not null: `null` would look as if it
+/// took something away. For `#[serde(default, deserialize_with = …)]`.
+pub(super) fn given<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    T: serde::Deserialize<'de>,
+    D: serde::Deserializer<'de>,
+{
+    T::deserialize(deserializer).map(Some)
 }
 
 #[cfg(test)]
@@ -178,6 +198,33 @@ mod tests {
             ("5", "", "has the wrong type"),
         ] {
             assert_eq!(outcome(text), Err((pointer.to_owned(), detail)), "{text}");
+        }
+    }
+
+    #[derive(Debug, Default, Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    struct Strict {
+        #[serde(deserialize_with = "given")]
+        name: Option<String>,
+    }
+
+    #[test]
+    fn where_it_matters_unknown_and_null_are_refused() {
+        let outcome = |text: &str| match parse::<Strict>(text.as_bytes()) {
+            Ok(_) => None,
+            Err(ApiError::Shape { pointer, detail }) => Some((pointer, detail)),
+            Err(other) => panic!("{other:?}"),
+        };
+        assert_eq!(outcome("{}"), None);
+        assert_eq!(outcome(r#"{"name": "x"}"#), None);
+        for (text, pointer, detail) in [
+            (r#"{"name": null}"#, "/name", "has the wrong type"),
+            (r#"{"nam": "x"}"#, "/nam", "is no field of this"),
+            (r#"{"a/b~": 1}"#, "/a~1b~0", "is no field of this"),
+            (r#"{"": 1}"#, "/", "is no field of this"),
+            (r#"{"name": "x", "name": "y"}"#, "/name", "is given twice"),
+        ] {
+            assert_eq!(outcome(text), Some((pointer.to_owned(), detail)), "{text}");
         }
     }
 

@@ -13,9 +13,12 @@ use super::{
     edge::Seen,
 };
 use crate::{
-    app::App,
+    app::{App, AppError},
     crypto::jwt::TokenError,
-    domain::ids::{Caller, SessionId},
+    domain::{
+        ids::{Caller, SessionId, UserId},
+        role::is_admin,
+    },
     store::users::User,
 };
 
@@ -60,6 +63,24 @@ impl FromRequestParts<App> for Identity {
             seen.user(user.id);
         }
         Ok(Self { user, session })
+    }
+}
+
+/// An administrator: a user who has the role `admin` in the database now,
+/// whatever their token says.
+pub(super) struct Admin(pub(super) UserId);
+
+impl FromRequestParts<App> for Admin {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let Identity { user, .. } = Identity::from_request_parts(parts, app).await?;
+        if is_admin(&user.roles) {
+            Ok(Self(user.id))
+        } else {
+            // The log line of the request has the user, the route and 403.
+            Err(AppError::Forbidden.into())
+        }
     }
 }
 

@@ -24,6 +24,7 @@ mod problems;
         (name = "account", description = "Making and seeing an account"),
         (name = "services", description = "For other services and for proxies"),
         (name = "tokens", description = "Logging in, staying so, logging out"),
+        (name = "administration", description = "Other people's accounts, and the audit log: for users with the role admin"),
     ),
     components(schemas(ProblemBody<'static>)),
     modifiers(&Schemes),

@@ -3,9 +3,12 @@
 use std::fmt::Display;
 
 use axum::http::Uri;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use url::form_urlencoded;
+use uuid::Uuid;
 
-use crate::app::Invalid;
+use super::ApiError;
+use crate::{app::Invalid, domain::audit::Outcome};
 
 /// A parameter that may be given once, or its absence. What else is there is
 /// ignored, as unknown members of a body are.
@@ -32,6 +35,75 @@ pub(super) fn parameter<T, E: Display>(
     }
 }
 
+/// The parameters of a request, read one by one, to report everything that is
+/// wrong with them.
+pub(super) struct Parameters<'a> {
+    uri: &'a Uri,
+    wrong: Vec<Invalid>,
+}
+
+impl<'a> Parameters<'a> {
+    /// The parameters of this address.
+    pub(super) fn of(uri: &'a Uri) -> Self {
+        let wrong = Vec::new();
+        Self { uri, wrong }
+    }
+
+    /// Reads one that may be absent. What is wrong with it, [`Self::check`]
+    /// tells.
+    pub(super) fn take<T, E: Display>(
+        &mut self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        let value = parameter(self.uri, name, parse);
+        value.unwrap_or_else(|wrong| {
+            self.wrong.push(wrong);
+            None
+        })
+    }
+
+    /// What was made of them, if nothing was wrong.
+    pub(super) fn check<T>(self, made: T) -> Result<T, ApiError> {
+        if self.wrong.is_empty() {
+            Ok(made)
+        } else {
+            Err(ApiError::Parameters(self.wrong))
+        }
+    }
+}
+
+/// Reads `true` or `false`.
+pub(super) fn true_or_false(text: &str) -> Result<bool, &'static str> {
+    text.parse().map_err(|_| "must be true or false")
+}
+
+/// Reads an identifier.
+pub(super) fn uuid(text: &str) -> Result<Uuid, &'static str> {
+    text.parse().map_err(|_| "must be a UUID")
+}
+
+/// Reads a moment.
+pub(super) fn moment(text: &str) -> Result<OffsetDateTime, &'static str> {
+    OffsetDateTime::parse(text, &Rfc3339)
+        .map_err(|_| "must be a time by RFC 3339, such as 2026-11-22T16:00:00Z")
+}
+
+/// Reads how something ended.
+pub(super) fn outcome(text: &str) -> Result<Outcome, &'static str> {
+    let known = [Outcome::Success, Outcome::Failure];
+    let known = known.into_iter().find(|known| known.as_str() == text);
+    known.ok_or("must be success or failure")
+}
+
+/// Reads what was done: a word, known to this server or to a newer one.
+pub(super) fn action(text: &str) -> Result<String, &'static str> {
+    let is_word =
+        (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    let word = is_word.then(|| text.to_owned());
+    word.ok_or("must be the action of an event, such as login")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,5 +120,23 @@ mod tests {
         assert_eq!(read("/x?p=1&q=a%40b+c"), Ok(Some("a@b c".to_owned())));
         assert!(read("/x?q=1&q=1").is_err());
         assert!(parameter(&Uri::from_static("/x?q=1"), "q", |_| Err::<(), _>("no")).is_err());
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_told() {
+        let uri = Uri::from_static("/x?a=maybe&b=true&c=now&d=yes&e=Login!&f=1");
+        let mut parameters = Parameters::of(&uri);
+        assert_eq!(parameters.take("a", true_or_false), None);
+        assert_eq!(parameters.take("b", true_or_false), Some(true));
+        assert_eq!(parameters.take("c", moment), None);
+        assert_eq!(parameters.take("d", outcome), None);
+        assert_eq!(parameters.take("e", action), None);
+        assert_eq!(parameters.take("f", uuid), None);
+        assert_eq!(parameters.take("absent", uuid), None);
+        let Err(ApiError::Parameters(wrong)) = parameters.check(()) else {
+            unreachable!("five are wrong")
+        };
+        let names: Vec<_> = wrong.iter().map(|wrong| wrong.field).collect();
+        assert_eq!(names, ["a", "c", "d", "e", "f"]);
     }
 }

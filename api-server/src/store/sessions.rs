@@ -65,6 +65,9 @@ pub enum EndReason {
     PasswordChange,
     /// A service revoked one of its tokens.
     TokenRevoke,
+    /// An administrator ended it: by itself, or with the right to log in or
+    /// the password.
+    Admin,
     /// A refresh token was presented that had been used up.
     Replay,
     /// A refresh token was presented that only our key could have signed, but
@@ -82,6 +85,7 @@ impl EndReason {
             Self::SessionEnd => "session_end",
             Self::PasswordChange => "password_change",
             Self::TokenRevoke => "token_revoke",
+            Self::Admin => "admin",
             Self::Replay => "replay",
             Self::Forgery => "forgery",
         }

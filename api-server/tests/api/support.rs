@@ -177,6 +177,23 @@ impl Server {
         self.login(username).await.pair()
     }
 
+    /// Registers an administrator and logs in.
+    pub(crate) async fn admin(&self, username: &str) -> Pair {
+        assert_eq!(self.register(username).await.status, StatusCode::CREATED);
+        self.grant(username, &["admin"]).await;
+        self.login(username).await.pair()
+    }
+
+    /// Gives a user these roles, instead of those that there are.
+    pub(crate) async fn grant(&self, username: &str, roles: &[&str]) {
+        sqlx::query("UPDATE authstack.users SET roles = $2 WHERE username = $1")
+            .bind(username)
+            .bind(roles)
+            .execute(&self.pool)
+            .await
+            .unwrap();
+    }
+
     pub(crate) async fn me(&self, access: &str) -> Answer {
         self.get("/auth/user/me").bearer(access).send().await
     }
@@ -347,6 +364,20 @@ impl Answer {
         if status == 503 {
             assert!(!self.header("retry-after").is_empty());
         }
+    }
+
+    /// The identifier of what was made or shown.
+    #[track_caller]
+    pub(crate) fn id(&self) -> String {
+        self.json["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// The parameters that a validation problem names.
+    pub(crate) fn parameters(&self) -> Vec<&str> {
+        let errors = self.json["errors"].as_array().unwrap().iter();
+        errors
+            .map(|error| error["parameter"].as_str().unwrap())
+            .collect()
     }
 
     /// The pointers of a validation problem.
