@@ -22,7 +22,7 @@ pub struct Piece<T> {
 
 impl<T> Piece<T> {
     fn of(rows: Vec<T>, id: impl Fn(&T) -> Uuid) -> Self {
-        let full = rows.len() == PIECE;
+        let full = rows.len() == usize::from(PIECE);
         let next = rows.last().filter(|_| full).map(id);
         Self { rows, next }
     }

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::{App, AppError, password_upgrade::is_live, tokens::IssuedTokens};
 use crate::{
     crypto::{
+        jwt::TokenError,
         phc::PasswordHash,
         refresh::{SECRET_BYTES, SessionSecret},
     },
@@ -141,7 +142,10 @@ impl App {
         let matches = self.hasher.verify(password, expected).await?;
         match found {
             Some(user) if matches && plausible && !user.disabled => Ok(user.password_hash),
-            _ => {
+            // Deleted or disabled since the request came: its session is over.
+            None => Err(TokenError::Invalid.into()),
+            Some(user) if user.disabled => Err(TokenError::Invalid.into()),
+            Some(_) => {
                 let refused = Event::failure(action, "wrong_password").by_caller(caller);
                 self.store.record(&refused, origin).await?;
                 Err(AppError::WrongPassword)

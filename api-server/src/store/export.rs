@@ -19,9 +19,7 @@ use crate::domain::{
 };
 
 /// How many rows are read at once.
-pub const PIECE: usize = 500;
-const PIECE_ROWS: i64 = 500;
-const _: () = assert!(PIECE_ROWS as usize == PIECE);
+pub const PIECE: u16 = 500;
 
 /// A session as it is stored, less what its tokens derive from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,7 +109,7 @@ impl Store {
              LIMIT $3",
             user.0,
             after,
-            PIECE_ROWS,
+            i64::from(PIECE),
         );
         let answer = within(select.fetch_all(&mut *connection)).await;
         let rows = settle(connection, answer)?.into_iter();
@@ -158,7 +156,7 @@ impl Store {
             user.0,
             after,
             until,
-            PIECE_ROWS,
+            i64::from(PIECE),
         );
         let answer = within(select.fetch_all(&mut *connection)).await;
         let rows = settle(connection, answer)?.into_iter();

@@ -250,7 +250,14 @@ impl Store {
             let mut transaction = connection.begin().await?;
             let user = update.fetch_optional(&mut *transaction).await?;
             if let Some(user) = user {
-                let event = event.to(UserId(user)).about(session);
+                let user = UserId(user);
+                // Whoever holds a session's token is its user, but where the
+                // token was misused.
+                let event = match reason {
+                    EndReason::Logout => event.by_and_to(user),
+                    _ => event.to(user),
+                };
+                let event = event.about(session);
                 audit::record(&mut transaction, &event, origin).await?;
             }
             transaction.commit().await?;

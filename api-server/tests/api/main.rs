@@ -6,7 +6,9 @@
     reason = "a test that cannot go on fails where it stands"
 )]
 
+mod account_races;
 mod admin;
+mod audit;
 mod concurrency;
 mod contract;
 mod cookies;
@@ -28,6 +30,7 @@ mod profile;
 mod refresh;
 mod register;
 mod root;
+mod rotation_model;
 mod sessions;
 mod support;
 mod user;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use reqwest::Method;
+use serde_json::{Value, json};
 
 use crate::{
     api::{Api, PASSWORD, SECRET, eventually},
@@ -77,6 +78,99 @@ async fn one_line_per_request_without_secrets() {
     ];
     for secret in secrets {
         assert!(!printed.contains(secret), "{secret}\n{printed}");
+    }
+}
+
+/// What is sent to an account, and what it comes to.
+fn things_said_in_confidence() -> Vec<(Method, &'static str, Value, u16)> {
+    let names = |password: &str| {
+        json!({
+            "username": "Threepwood", "email": "governor@melee.example",
+            "current_password": password,
+        })
+    };
+    let new =
+        |password: &str| json!({"current_password": password, "new_password": "look behind you"});
+    let me = "/auth/user/me";
+    vec![
+        (Method::PATCH, me, names("a first guess"), 403),
+        (Method::PATCH, me, names(PASSWORD), 200),
+        (Method::PATCH, me, json!({"username": "not a name"}), 422),
+        (Method::GET, "/auth/sessions", json!({}), 200),
+        (
+            Method::GET,
+            "/auth/sessions?cursor=confidential",
+            json!({}),
+            422,
+        ),
+        (
+            Method::POST,
+            "/auth/user/me/password",
+            new("a second guess"),
+            403,
+        ),
+        (Method::POST, "/auth/user/me/password", new(PASSWORD), 204),
+        (Method::GET, "/auth/user/me/export", json!({}), 200),
+        (
+            Method::DELETE,
+            me,
+            json!({"current_password": "a third guess"}),
+            403,
+        ),
+        (
+            Method::DELETE,
+            me,
+            json!({"current_password": "look behind you"}),
+            204,
+        ),
+        (Method::POST, "/auth/logout/all", json!({}), 401),
+    ]
+}
+
+/// Every route of an account, done and refused, at the level that says most.
+#[tokio::test]
+async fn nothing_that_is_said_in_confidence_is_logged() {
+    let postgres = Postgres::migrated().await;
+    let api = Api::start(&postgres.url(), &[("LOG_LEVEL", "trace")]).await;
+    api.ready().await;
+    let (access, refresh) = api.tokens("guybrush").await;
+    let (other, other_refresh) = api.login("guybrush").await;
+    let steps = things_said_in_confidence();
+    let asked = steps.len();
+    for (method, path, body, expected) in steps {
+        let call = api.client.request(method, api.url(path));
+        let answer = call.bearer_auth(&access).json(&body).send().await.unwrap();
+        assert_eq!(answer.status(), expected, "{path}");
+        answer.bytes().await.unwrap();
+    }
+    let secrets = [
+        "guybrush",
+        "threepwood",
+        "melee.example",
+        "not a name",
+        PASSWORD,
+        "look behind you",
+        "a first guess",
+        "a second guess",
+        "a third guess",
+        "confidential",
+        "argon2id",
+        &access,
+        &refresh,
+        &other,
+        &other_refresh,
+    ];
+    // Lines gather for a moment before they are written.
+    api.requested("/auth/logout/all").await;
+    let requests = api.log().into_iter();
+    let requests = requests.filter(|line| line["message"] == "request").count();
+    assert!(requests >= asked, "{requests}");
+    let printed = api.printed().to_lowercase();
+    for secret in secrets {
+        assert!(
+            !printed.contains(&secret.to_lowercase()),
+            "{secret}\n{printed}"
+        );
     }
 }
 
