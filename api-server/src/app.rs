@@ -28,6 +28,8 @@ mod error;
 pub mod export;
 pub mod introspect;
 pub mod keys;
+pub mod housekeeping;
+pub mod limits;
 pub mod login;
 pub mod logout;
 mod new_password;
@@ -40,6 +42,7 @@ pub mod tokens;
 pub use crate::http::router;
 pub use crate::store::audit::Origin;
 pub use error::{AppError, Invalid};
+pub use limits::{Limiter, Limits};
 
 /// The state that every request shares; cheap to clone.
 #[derive(Clone)]
@@ -61,6 +64,8 @@ pub struct Shared {
     pub services: Services,
     /// How many proxies to believe about client addresses.
     pub trusted_proxy_hops: u8,
+    /// How often who may do what.
+    pub limiter: Limiter,
     /// Figures for Prometheus.
     pub metrics: Metrics,
     /// The time, by which tokens expire. Sessions go by the database's clock.
@@ -119,6 +124,7 @@ impl App {
             public_url: config.public_url,
             services: config.services,
             trusted_proxy_hops: config.trusted_proxy_hops,
+            limiter: Limiter::new(config.limits),
             metrics,
             clock: Box::new(OffsetDateTime::now_utc),
             readiness: Readiness::default(),

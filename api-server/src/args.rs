@@ -10,12 +10,14 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, builder::Resettab
 
 mod common;
 mod keys;
+mod limits;
 mod migrate;
 mod serve;
 mod services;
 
 pub use common::{DatabaseArgs, LogArgs, LogLevel};
 pub use keys::{KeysArgs, KeysCommand, RotateArgs, SigningArgs};
+pub use limits::{HousekeepingArgs, LimitArgs, RateLimits};
 pub use migrate::{HealthcheckArgs, MigrateArgs};
 pub use serve::{
     AccountArgs, DrainArgs, HashArgs, NetworkArgs, Registration, ServeArgs, TokenArgs,
@@ -169,6 +171,17 @@ mod tests {
         assert_eq!(args.tokens.audience, "authstack");
         assert_eq!(args.accounts.registration, Registration::Open);
         assert_eq!(args.network.trusted_proxy_hops, 0);
+        assert_eq!(args.limits.rate_limits, RateLimits::On);
+        let limits = [
+            args.limits.limit_login_per_account_and_address,
+            args.limits.limit_login_per_account,
+            args.limits.limit_login_per_address,
+            args.limits.limit_registration_per_address,
+            args.limits.limit_refresh_per_session,
+        ];
+        let limits = limits.map(|limit| limit.to_string());
+        assert_eq!(limits, ["10/6s", "40/6s", "100/500ms", "20/3m", "100/1s"]);
+        assert_eq!(args.housekeeping.audit_retention.to_string(), "90d");
     }
 
     #[test]
@@ -227,6 +240,12 @@ mod tests {
                 &[],
                 "ACCESS_TOKEN_EXPIRE_MINUTES",
             ),
+            (
+                &["serve"],
+                &[("LIMIT_LOGIN_PER_ACCOUNT", "often")],
+                "LIMIT_LOGIN_PER_ACCOUNT",
+            ),
+            (&["serve", "--rate-limits", "maybe"], &[], "RATE_LIMITS"),
             (&["banana"], &[], "banana"),
         ] {
             let error = parse(words, dotenv).err().expect("an error");

@@ -8,7 +8,8 @@ use thiserror::Error;
 use url::Url;
 
 use crate::{
-    args::{DatabaseArgs, LogLevel, Registration, ServeArgs},
+    app,
+    args::{DatabaseArgs, LimitArgs, LogLevel, RateLimits, Registration, ServeArgs},
     crypto::{hasher::Limits, keys::Keys, memory, phc},
     domain::{password::PasswordPolicy, ttl::Ttl},
     store::connect::connect_options,
@@ -46,6 +47,10 @@ pub struct Config {
     pub trusted_proxy_hops: u8,
     /// What hashing may take.
     pub hashing: Limits,
+    /// How often who may do what, unless limits are off.
+    pub limits: Option<app::Limits>,
+    /// How long things are kept.
+    pub housekeeping: Housekeeping,
     /// How long to go on accepting after SIGTERM.
     pub drain_delay: Duration,
     /// How long requests may still take after that.
@@ -65,6 +70,15 @@ pub struct Rules {
     pub password_policy: PasswordPolicy,
     /// Whether anybody may make an account.
     pub registration_open: bool,
+}
+
+/// How long things are kept that nobody uses any more.
+#[derive(Clone, Copy, Debug)]
+pub struct Housekeeping {
+    /// How long the audit log is kept.
+    pub audit_retention: Ttl,
+    /// How often, on average, to look for what is old.
+    pub interval: Duration,
 }
 
 /// Where to listen.
@@ -177,11 +191,26 @@ impl Config {
                     .map_or(32 * hash_threads, usize::from),
             )
             .within(memory::hash_memory_kib(memory::limit())),
+            limits: limits(&args.limits),
+            housekeeping: Housekeeping {
+                audit_retention: args.housekeeping.audit_retention,
+                interval: args.housekeeping.housekeeping_interval.duration(),
+            },
             drain_delay: args.drain.drain_delay.duration(),
             drain_timeout: args.drain.drain_timeout.duration(),
             log_level: args.log.log_level,
         })
     }
+}
+
+fn limits(args: &LimitArgs) -> Option<app::Limits> {
+    (args.rate_limits == RateLimits::On).then_some(app::Limits {
+        login_per_account_and_address: args.limit_login_per_account_and_address,
+        login_per_account: args.limit_login_per_account,
+        login_per_address: args.limit_login_per_address,
+        registration_per_address: args.limit_registration_per_address,
+        refresh_per_session: args.limit_refresh_per_session,
+    })
 }
 
 /// As many threads as cores and memory allow.

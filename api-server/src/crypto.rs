@@ -4,6 +4,7 @@ pub mod clients;
 pub mod hasher;
 pub mod jwt;
 pub mod keys;
+pub mod limit_key;
 pub mod memory;
 pub mod phc;
 pub mod refresh;

@@ -8,6 +8,7 @@ pub mod audit;
 pub mod email;
 pub mod ids;
 pub mod key_schedule;
+pub mod limit;
 pub mod login;
 pub mod page;
 pub mod password;

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use metrics::{Gauge, Histogram, Key, KeyName, Label, Level, Metadata, Recorder, Unit};
+use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Level, Metadata, Recorder, Unit};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 use crate::{crypto::hasher::Load, store::PoolUse};
+
+mod limits;
 
 /// From half a millisecond, a quick `/auth/user/me`, to ten seconds.
 const SECONDS: [f64; 14] = [
@@ -131,6 +133,11 @@ impl Metrics {
         self.handle.run_upkeep();
     }
 
+    fn counter(&self, name: &'static str, labels: Vec<Label>) -> Counter {
+        let key = Key::from_parts(name, labels);
+        self.recorder.register_counter(&key, &METADATA)
+    }
+
     fn gauge(&self, key: &Key) -> Gauge {
         self.recorder.register_gauge(key, &METADATA)
     }
@@ -150,6 +157,7 @@ fn describe(recorder: &PrometheusRecorder) {
             "How long requests took, by route template and status.",
         ),
         (HASH_WAIT, "How long passwords waited for a hashing thread."),
+        limits::QUERY,
     ] {
         recorder.describe_histogram(KeyName::from(name), Some(Unit::Seconds), text.into());
     }
@@ -165,7 +173,11 @@ fn describe(recorder: &PrometheusRecorder) {
             "Open database connections, by whether they are in use.",
         ),
         (POOL_MAX, "The most database connections that may be open."),
+        limits::LIVE,
     ] {
         recorder.describe_gauge(KeyName::from(name), None, text.into());
+    }
+    for (name, text) in limits::COUNTERS {
+        recorder.describe_counter(KeyName::from(name), None, text.into());
     }
 }

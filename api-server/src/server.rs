@@ -27,6 +27,7 @@ use crate::{
 };
 
 mod key_watch;
+mod housekeeping;
 
 /// How long a client may take to send the head of a request, and how long an
 /// idle connection is kept.
@@ -42,6 +43,7 @@ pub async fn serve(config: Config) -> io::Result<()> {
     let listen = config.listen;
     let (drain_delay, drain_timeout) = (config.drain_delay, config.drain_timeout);
     let key_file = config.signing_keys_file.clone();
+    let (limited, housekeeping) = (config.limits.is_some(), config.housekeeping);
     let app = App::new(config)?;
     app.announce_keys();
     let clients = bind(listen, listen.port).await?;
@@ -52,7 +54,11 @@ pub async fn serve(config: Config) -> io::Result<()> {
         "listening"
     );
 
+    if !limited {
+        tracing::warn!("RATE_LIMITS is off: passwords may be guessed as fast as they are hashed");
+    }
     tokio::spawn(watch_for_schema(app.clone()));
+    tokio::spawn(housekeeping::run(app.clone(), housekeeping));
     tokio::spawn(fold_metrics(app.clone()));
     if let Some(file) = key_file {
         tokio::spawn(key_watch::watch_keys(app.clone(), file));

@@ -19,6 +19,8 @@ pub mod audit_log;
 pub mod connect;
 mod error;
 pub mod export;
+pub mod housekeeping;
+pub mod limits;
 pub mod migrate;
 pub mod own_sessions;
 mod password_upgrade;

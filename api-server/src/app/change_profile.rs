@@ -50,6 +50,7 @@ impl App {
         if names.username.is_none() && names.email.is_none() {
             return Ok(account);
         }
+        self.limit_registration(origin).await?;
         let verified = match password {
             Some(password) => Some(
                 self.confirm_password(caller, password, action, origin)

@@ -1,5 +1,7 @@
 //! Why something was not done.
 
+use std::time::Duration;
+
 use thiserror::Error;
 
 use crate::{
@@ -39,6 +41,14 @@ pub enum AppError {
     /// There is no such thing, or none that may be seen.
     #[error("not found")]
     NotFound,
+    /// It was done too often; not yet again.
+    #[error("the limit {limit} is used up for {wait:?}")]
+    RateLimited {
+        /// Which limit, for the log.
+        limit: &'static str,
+        /// How long until it may be done again.
+        wait: Duration,
+    },
     /// A token that is not believed.
     #[error(transparent)]
     Token(#[from] TokenError),

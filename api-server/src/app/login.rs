@@ -3,7 +3,7 @@
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
-use super::{App, AppError, password_upgrade::is_live, tokens::IssuedTokens};
+use super::{App, AppError, limits::Attempt, password_upgrade::is_live, tokens::IssuedTokens};
 use crate::{
     crypto::{
         jwt::TokenError,
@@ -38,6 +38,17 @@ impl App {
         password: SecretString,
         origin: &Origin,
     ) -> Result<IssuedTokens, AppError> {
+        let issued = self.log_in(identifier, password, origin).await;
+        self.metrics.login(outcome(&issued));
+        issued
+    }
+
+    async fn log_in(
+        &self,
+        identifier: &str,
+        password: SecretString,
+        origin: &Origin,
+    ) -> Result<IssuedTokens, AppError> {
         let mut verified = self
             .verify_password(identifier, password.clone(), origin)
             .await?;
@@ -49,6 +60,7 @@ impl App {
             grant = self.begin_session(&verified, origin).await?;
         }
         let grant = grant.ok_or(AppError::LoginRefused)?;
+        self.metrics.session_begun();
         self.upgrade_password_hash(verified.user, &verified.hash, password, origin)
             .await;
         let now = grant.rotated_at;
@@ -106,11 +118,17 @@ impl App {
         let length = password.expose_secret().len();
         let plausible = length > 0 && length <= MAX_LOGIN_BYTES;
         let identifier = LoginIdentifier::parse(identifier);
+        self.gate_login(&identifier, origin).await?;
         // The connection goes back to the pool before the hash begins.
         let found = self.store.credentials(&identifier).await?;
+        let account = found.as_ref().map(|user| user.id);
+        let attempt = self.limit_login(&identifier, account, origin).await?;
         let expected = self.expected(found.as_ref());
         let matches = self.hasher.verify(password, expected).await?;
         let refused = match found {
+            Some(user) if attempt == Attempt::Void => {
+                Event::failure(Action::Login, "limited").to(user.id)
+            }
             Some(user) if matches && plausible && !user.disabled => {
                 return Ok(Verified {
                     user: user.id,
@@ -138,6 +156,9 @@ impl App {
         let length = password.expose_secret().len();
         let plausible = length > 0 && length <= MAX_LOGIN_BYTES;
         let found = self.store.credentials_of(caller.user).await?;
+        if let Some(user) = &found {
+            self.limit_confirmation(user, origin).await?;
+        }
         let expected = self.expected(found.as_ref());
         let matches = self.hasher.verify(password, expected).await?;
         match found {
@@ -191,5 +212,15 @@ impl App {
             }
         }
         PasswordHash::of_nobody()
+    }
+}
+
+/// How an attempt ended, as the metrics have it.
+fn outcome(issued: &Result<IssuedTokens, AppError>) -> &'static str {
+    match issued {
+        Ok(_) => "success",
+        Err(AppError::LoginRefused) => "refused",
+        Err(AppError::RateLimited { .. }) => "limited",
+        Err(_) => "error",
     }
 }

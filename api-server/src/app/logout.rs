@@ -23,9 +23,12 @@ impl App {
         }
         for session in sessions {
             let event = Event::success(Action::Logout);
-            self.store
-                .end_session(session, EndReason::Logout, event, origin)
-                .await?;
+            let ended = self
+                .store
+                .end_session(session, EndReason::Logout, event, origin);
+            if ended.await? {
+                self.metrics.session_ended(EndReason::Logout.as_str());
+            }
         }
         Ok(())
     }

@@ -16,6 +16,7 @@ impl App {
     pub async fn refresh(&self, token: &str, origin: &Origin) -> Result<IssuedTokens, AppError> {
         let claims = self.tokens.read_refresh(token, self.now())?;
         let session = SessionId(claims.sid);
+        self.limit_refresh(session).await?;
         match self.store.rotate(session, claims.ctr).await? {
             Some(grant) => {
                 self.check_derivation(&grant, &claims, origin).await?;
@@ -83,6 +84,7 @@ impl App {
     ) -> Result<(), AppError> {
         let ended = self.store.end_session(grant.id, reason, event, origin);
         if ended.await? {
+            self.metrics.session_ended(reason.as_str());
             tracing::warn!(
                 user_id = %grant.user,
                 session_id = %grant.id,

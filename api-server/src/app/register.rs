@@ -41,6 +41,7 @@ impl App {
             password,
         } = NewAccount::check(policy, username, email, password)
             .map_err(|error| AppError::Invalid(Invalid::all_of(error)))?;
+        self.limit_registration(origin).await?;
         // Asked first, to spare the hash and to name both at once; the insert
         // below decides.
         let taken = self.store.names_taken(&username, &email).await?;

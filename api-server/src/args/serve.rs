@@ -8,6 +8,7 @@ use super::{
     common::{DatabaseArgs, LogArgs},
     keys::SigningArgs,
     services::ServiceArgs,
+    limits::{HousekeepingArgs, LimitArgs},
 };
 use crate::domain::ttl::Ttl;
 
@@ -36,6 +37,12 @@ pub struct ServeArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment would become help text")]
     pub hashing: HashArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment would become help text")]
+    pub limits: LimitArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment would become help text")]
+    pub housekeeping: HousekeepingArgs,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment would become help text")]
     pub drain: DrainArgs,

@@ -28,7 +28,7 @@ pub(super) struct DeleteAccountRequest {
     responses(
         (status = 204, description = "The account is gone"),
     ),
-    extensions(("x-problems" = json!(["wrong-password", "last-admin", "busy"]))),
+    extensions(("x-problems" = json!(["wrong-password", "last-admin", "rate-limited", "busy"]))),
 )]
 pub(super) async fn delete(
     State(app): State<App>,

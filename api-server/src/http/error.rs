@@ -1,7 +1,7 @@
 //! Every error that a handler can end with, and the one place that says what a
 //! client sees of it. The cause, which may be internal, goes to the log.
 
-use std::fmt::Write;
+use std::{fmt::Write, time::Duration};
 
 use axum::{
     body::Body,
@@ -192,6 +192,14 @@ fn describe_app(error: &AppError) -> (Problem, Header) {
                 r#"Bearer realm="authstack", error="invalid_token""#,
             )
         }
+        AppError::RateLimited { wait, .. } => {
+            let (problem, _) = plain(
+                kind::RATE_LIMITED,
+                "too many attempts; try again after as many seconds as Retry-After says",
+            );
+            let seconds = HeaderValue::from(whole_seconds(*wait));
+            (problem, Some((header::RETRY_AFTER, seconds)))
+        }
         AppError::Store(StoreError::Unavailable(_) | StoreError::TimedOut) => with(
             kind::UNAVAILABLE,
             "the database is not available; try again",
@@ -208,6 +216,12 @@ fn describe_app(error: &AppError) -> (Problem, Header) {
         | AppError::Hash(HashError::Failed)
         | AppError::Signing(_) => plain(kind::INTERNAL, "the request could not be completed"),
     }
+}
+
+/// Rounded up, so that whoever waits that long has waited long enough.
+fn whole_seconds(wait: Duration) -> u64 {
+    let begun = u64::from(wait.subsec_nanos() > 0);
+    wait.as_secs().saturating_add(begun).max(1)
 }
 
 fn plain(kind: Kind, detail: &str) -> (Problem, Header) {
@@ -253,12 +267,16 @@ fn conflict(taken: Taken) -> Problem {
     }
 }
 
-/// The chain of causes, for errors that somebody should look at.
+/// The chain of causes, for errors that somebody should look at, and which
+/// limit refused.
 fn cause(error: &ApiError) -> Option<String> {
     let error: &dyn std::error::Error = match error {
-        ApiError::App(error @ (AppError::Store(_) | AppError::Hash(_) | AppError::Signing(_))) => {
-            error
-        }
+        ApiError::App(
+            error @ (AppError::Store(_)
+            | AppError::Hash(_)
+            | AppError::Signing(_)
+            | AppError::RateLimited { .. }),
+        ) => error,
         _ => return None,
     };
     let mut text = error.to_string();

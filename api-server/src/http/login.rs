@@ -30,7 +30,7 @@ pub(super) struct LoginRequest {
     responses(
         (status = 200, description = "Logged in", body = TokenResponse),
     ),
-    extensions(("x-problems" = json!(["login-refused", "cross-site", "busy"]))),
+    extensions(("x-problems" = json!(["login-refused", "cross-site", "rate-limited", "busy"]))),
 )]
 pub(super) async fn login(
     State(app): State<App>,

@@ -31,7 +31,7 @@ pub(super) struct PasswordRequest {
     responses(
         (status = 204, description = "The new password is in force"),
     ),
-    extensions(("x-problems" = json!(["wrong-password", "busy"]))),
+    extensions(("x-problems" = json!(["wrong-password", "rate-limited", "busy"]))),
 )]
 pub(super) async fn change(
     State(app): State<App>,

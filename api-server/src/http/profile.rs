@@ -32,7 +32,7 @@ pub(super) struct ProfileRequest {
     responses(
         (status = 200, description = "The account as it is now", body = UserResponse),
     ),
-    extensions(("x-problems" = json!(["wrong-password", "taken", "busy"]))),
+    extensions(("x-problems" = json!(["wrong-password", "taken", "rate-limited", "busy"]))),
 )]
 pub(super) async fn change(
     State(app): State<App>,

@@ -32,7 +32,7 @@ pub(super) struct RefreshRequest {
     responses(
         (status = 200, description = "A new pair", body = TokenResponse),
     ),
-    extensions(("x-problems" = json!(["no-token", "invalid-token", "cross-site"]))),
+    extensions(("x-problems" = json!(["no-token", "invalid-token", "cross-site", "rate-limited"]))),
 )]
 pub(super) async fn refresh(
     State(app): State<App>,

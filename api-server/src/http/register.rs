@@ -45,7 +45,7 @@ pub(super) struct RegisterResponse {
     responses(
         (status = 201, description = "The account was made", body = RegisterResponse),
     ),
-    extensions(("x-problems" = json!(["registration-closed", "taken", "busy"]))),
+    extensions(("x-problems" = json!(["registration-closed", "taken", "rate-limited", "busy"]))),
 )]
 pub(super) async fn register(
     State(app): State<App>,

@@ -18,15 +18,16 @@ pub enum StoreError {
 }
 
 /// Classes of SQLSTATE that pass by themselves or by an administrator's hand
-/// (PostgreSQL manual, appendix A): connection exceptions, insufficient
-/// resources, operator intervention, system errors.
-const PASSING_CLASSES: [&str; 4] = ["08", "53", "57", "58"];
+/// (PostgreSQL manual, appendix A): connection exceptions, transactions rolled
+/// back (deadlocks), insufficient resources, operator intervention, system
+/// errors.
+const PASSING_CLASSES: [&str; 5] = ["08", "40", "53", "57", "58"];
 
 /// Single states, likewise: read-only after a failover, no such role or wrong
 /// password (credentials being changed), no such database, and no schema or
-/// table or no right to it (not yet migrated).
-const PASSING_STATES: [&str; 7] = [
-    "25006", "28000", "28P01", "3D000", "3F000", "42P01", "42501",
+/// table or function or no right to it (not yet migrated).
+const PASSING_STATES: [&str; 8] = [
+    "25006", "28000", "28P01", "3D000", "3F000", "42P01", "42501", "42883",
 ];
 
 impl From<sqlx::Error> for StoreError {

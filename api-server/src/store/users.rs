@@ -40,6 +40,10 @@ pub struct User {
 pub struct Credentials {
     /// The user.
     pub id: UserId,
+    /// The user name, as it is compared.
+    pub username_key: String,
+    /// The e-mail address, as it is compared.
+    pub email_key: String,
     /// The stored hash, as text.
     pub password_hash: SecretString,
     /// Whether the user may not log in.
@@ -138,7 +142,7 @@ impl Store {
     ) -> Result<Option<Credentials>, StoreError> {
         let mut connection = self.acquire().await?;
         let found = query!(
-            r#"SELECT id, password_hash, disabled_at IS NOT NULL AS "disabled!"
+            r#"SELECT id, username_key, email_key, password_hash, disabled_at IS NOT NULL AS "disabled!"
                FROM authstack.users
                WHERE email_key = $1 OR username_key = $2
                ORDER BY email_key IS NOT DISTINCT FROM $1 DESC
@@ -150,6 +154,8 @@ impl Store {
         let row = settle(connection, answer)?;
         Ok(row.map(|row| Credentials {
             id: UserId(row.id),
+            username_key: row.username_key,
+            email_key: row.email_key,
             password_hash: row.password_hash.into(),
             disabled: row.disabled,
         }))
@@ -159,7 +165,7 @@ impl Store {
     pub async fn credentials_of(&self, user: UserId) -> Result<Option<Credentials>, StoreError> {
         let mut connection = self.acquire().await?;
         let found = query!(
-            r#"SELECT id, password_hash, disabled_at IS NOT NULL AS "disabled!"
+            r#"SELECT id, username_key, email_key, password_hash, disabled_at IS NOT NULL AS "disabled!"
                FROM authstack.users WHERE id = $1"#,
             user.0,
         );
@@ -167,6 +173,8 @@ impl Store {
         let row = settle(connection, answer)?;
         Ok(row.map(|row| Credentials {
             id: UserId(row.id),
+            username_key: row.username_key,
+            email_key: row.email_key,
             password_hash: row.password_hash.into(),
             disabled: row.disabled,
         }))

@@ -9,7 +9,7 @@ use std::{
 };
 
 use authstack_api::{
-    app::{App, Readiness, Shared, router},
+    app::{App, Limiter, Readiness, Shared, router},
     args::{Cli, Command},
     config::Config,
     crypto::{
@@ -110,6 +110,7 @@ impl Server {
             public_url: config.public_url,
             services: config.services,
             trusted_proxy_hops: config.trusted_proxy_hops,
+            limiter: Limiter::new(config.limits),
             metrics,
             clock: Box::new(clock),
             readiness: Readiness::default(),
@@ -218,6 +219,8 @@ pub(crate) fn config(flags: &[&str]) -> Config {
         "--secret-key",
         SECRET,
         "--public-url=http://localhost:8001",
+        // Tests that are about limits switch them on.
+        "--rate-limits=off",
     ];
     let words = required.iter().chain(flags).map(Into::into).collect();
     match Cli::parse_from_layers(words, &[]).unwrap().command {

@@ -83,6 +83,7 @@ impl Api {
                 ("PORT", "0"),
                 ("METRICS_PORT", "0"),
                 ("LISTEN_ADDRESS", "127.0.0.1"),
+                ("RATE_LIMITS", "off"),
             ],
             variables,
         ]

@@ -175,6 +175,14 @@ kinds! {
         remedy: "Send fewer or shorter headers. In a browser, delete the cookies of this site.",
         example: "A header exceeds 16 KiB, or all of them 64 KiB.",
     };
+    RATE_LIMITED = Kind {
+        name: "rate-limited",
+        title: "Too many attempts",
+        status: StatusCode::TOO_MANY_REQUESTS,
+        meaning: "Something was tried too often: a password for the same name, passwords or registrations from the same address, or refreshes of the same session. Whether an account exists makes no difference.",
+        remedy: "Try again after as many seconds as Retry-After says. Trying earlier is refused and costs nothing more.",
+        example: "too many attempts; try again after as many seconds as Retry-After says",
+    };
     INTERNAL = Kind {
         name: "internal",
         title: "The server made a mistake",
