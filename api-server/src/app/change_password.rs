@@ -9,7 +9,7 @@ use crate::{
         ids::Caller,
         password::NewPassword,
     },
-    store::users::User,
+    store::{sessions::EndReason, users::User},
 };
 
 /// A password to be replaced by another.
@@ -45,7 +45,11 @@ impl App {
             .change_own_password(caller, &verified, &hash, keep, event, origin)
             .await?;
         match changed {
-            Ok(()) => Ok(()),
+            Ok(ended) => {
+                self.metrics
+                    .sessions_ended(EndReason::PasswordChange, ended);
+                Ok(())
+            }
             Err(refused) => Err(self.refuse(refused, action, caller, origin).await?),
         }
     }

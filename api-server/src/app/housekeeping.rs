@@ -77,7 +77,7 @@ impl App {
             }
         }
         self.metrics
-            .live_sessions(self.store.live_sessions().await?);
+            .live_sessions(self.store.count_live_sessions().await?);
         Ok(())
     }
 }

@@ -27,7 +27,7 @@ impl App {
                 .store
                 .end_session(session, EndReason::Logout, event, origin);
             if ended.await? {
-                self.metrics.session_ended(EndReason::Logout.as_str());
+                self.metrics.sessions_ended(EndReason::Logout, 1);
             }
         }
         Ok(())

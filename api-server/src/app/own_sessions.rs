@@ -7,7 +7,7 @@ use crate::{
         ids::{Caller, SessionId, UserId},
         page::{PageRequest, Slice},
     },
-    store::own_sessions::SessionSummary,
+    store::{own_sessions::SessionSummary, sessions::EndReason},
 };
 
 impl App {
@@ -34,6 +34,7 @@ impl App {
             .store
             .end_own_session(caller.user, session, &event, origin);
         if ended.await? {
+            self.metrics.sessions_ended(EndReason::SessionEnd, 1);
             Ok(())
         } else {
             Err(AppError::NotFound)
@@ -47,6 +48,7 @@ impl App {
             .store
             .end_all_own_sessions(caller, event, origin)
             .await?;
-        Ok(ended?)
+        self.metrics.sessions_ended(EndReason::LogoutAll, ended?);
+        Ok(())
     }
 }

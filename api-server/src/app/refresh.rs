@@ -84,7 +84,7 @@ impl App {
     ) -> Result<(), AppError> {
         let ended = self.store.end_session(grant.id, reason, event, origin);
         if ended.await? {
-            self.metrics.session_ended(reason.as_str());
+            self.metrics.sessions_ended(reason, 1);
             tracing::warn!(
                 user_id = %grant.user,
                 session_id = %grant.id,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use metrics::{Key, Label, Recorder};
 
 use super::{METADATA, Metrics};
+use crate::store::sessions::EndReason;
 
 const LOGINS: &str = "logins_total";
 const BEGUN: &str = "sessions_begun_total";
@@ -47,14 +48,10 @@ impl Metrics {
         self.counter(BEGUN, Vec::new()).increment(1);
     }
 
-    /// Counts a session that was ended before it expired.
-    pub fn session_ended(&self, reason: &'static str) {
-        self.sessions_ended(reason, 1);
-    }
-
-    /// Counts sessions that were ended together.
-    pub fn sessions_ended(&self, reason: &'static str, count: u64) {
-        let label = Label::from_static_parts("reason", reason);
+    /// Counts sessions that were ended before they expired.
+    pub fn sessions_ended(&self, reason: EndReason, count: i64) {
+        let label = Label::from_static_parts("reason", reason.as_str());
+        let count = u64::try_from(count).unwrap_or(0);
         self.counter(ENDED, vec![label]).increment(count);
     }
 

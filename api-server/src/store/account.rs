@@ -115,8 +115,8 @@ impl Store {
     }
 
     /// Replaces the password of whoever asks, and ends their other sessions
-    /// unless those are to be kept. Of two changes at once, the second finds
-    /// that the hash is not the one that it verified.
+    /// unless those are to be kept; counts those that it ended. Of two changes
+    /// at once, the second finds that the hash is not the one that it verified.
     pub async fn change_own_password(
         &self,
         caller: Caller,
@@ -125,7 +125,7 @@ impl Store {
         keep_sessions: bool,
         event: Event,
         origin: &Origin,
-    ) -> Result<Result<(), Refused>, StoreError> {
+    ) -> Result<Result<i64, Refused>, StoreError> {
         let mut connection = self.acquire().await?;
         let answer = within(async {
             let mut transaction = connection.begin().await?;
@@ -149,7 +149,7 @@ impl Store {
             let event = event.with(json!({ "sessions_ended": ended }));
             audit::record(&mut transaction, &event, origin).await?;
             transaction.commit().await?;
-            Ok(Ok(()))
+            Ok(Ok(ended))
         })
         .await;
         settle(connection, answer)

@@ -97,7 +97,7 @@ impl Store {
     }
 
     /// How many sessions live. Reads all of them.
-    pub async fn live_sessions(&self) -> Result<i64, StoreError> {
+    pub async fn count_live_sessions(&self) -> Result<i64, StoreError> {
         let mut connection = self.acquire().await?;
         let count = query_scalar!(
             r#"SELECT count(*) AS "count!" FROM authstack.sessions

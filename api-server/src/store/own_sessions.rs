@@ -98,13 +98,14 @@ impl Store {
         settle(connection, answer)
     }
 
-    /// Ends every session of whoever asks, the one they ask by included.
+    /// Ends every session of whoever asks, the one they ask by included, and
+    /// counts them.
     pub async fn end_all_own_sessions(
         &self,
         caller: Caller,
         event: Event,
         origin: &Origin,
-    ) -> Result<Result<(), Refused>, StoreError> {
+    ) -> Result<Result<i64, Refused>, StoreError> {
         let mut connection = self.acquire().await?;
         let answer = within(async {
             let mut transaction = connection.begin().await?;
@@ -113,10 +114,11 @@ impl Store {
                 return Ok(Err(refused));
             }
             let ended = end_sessions(&mut transaction, caller.user, None, EndReason::LogoutAll);
-            let event = event.with(json!({ "sessions_ended": ended.await? }));
+            let ended = ended.await?;
+            let event = event.with(json!({ "sessions_ended": ended }));
             audit::record(&mut transaction, &event, origin).await?;
             transaction.commit().await?;
-            Ok(Ok(()))
+            Ok(Ok(ended))
         })
         .await;
         settle(connection, answer)

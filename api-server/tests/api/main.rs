@@ -18,6 +18,8 @@ mod delete_account;
 mod document;
 mod edge;
 mod export;
+mod housekeeping;
+mod limits;
 mod login;
 mod logout;
 mod migrations;

@@ -89,6 +89,15 @@ impl Server {
         server
     }
 
+    /// On a schema that is there, as whoever the pool connects as.
+    pub(crate) fn as_is(pool: PgPool, flags: &[&'static str]) -> Self {
+        let setup = Setup {
+            flags: flags.to_vec(),
+            ..Setup::default()
+        };
+        Self::without_schema(pool, &setup)
+    }
+
     pub(crate) fn without_schema(pool: PgPool, setup: &Setup) -> Self {
         let config = config(&setup.flags);
         let ahead = Arc::new(AtomicI64::new(0));
