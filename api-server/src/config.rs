@@ -9,7 +9,9 @@ use url::Url;
 
 use crate::{
     app,
-    args::{DatabaseArgs, LimitArgs, LogLevel, RateLimits, Registration, ServeArgs},
+    args::{
+        DatabaseArgs, HousekeepingArgs, LimitArgs, LogLevel, RateLimits, Registration, ServeArgs,
+    },
     crypto::{hasher::Limits, keys::Keys, memory, phc},
     domain::{password::PasswordPolicy, ttl::Ttl},
     store::connect::connect_options,
@@ -192,10 +194,7 @@ impl Config {
             )
             .within(memory::hash_memory_kib(memory::limit())),
             limits: limits(&args.limits),
-            housekeeping: Housekeeping {
-                audit_retention: args.housekeeping.audit_retention,
-                interval: args.housekeeping.housekeeping_interval.duration(),
-            },
+            housekeeping: housekeeping(&args.housekeeping),
             drain_delay: args.drain.drain_delay.duration(),
             drain_timeout: args.drain.drain_timeout.duration(),
             log_level: args.log.log_level,
@@ -211,6 +210,13 @@ fn limits(args: &LimitArgs) -> Option<app::Limits> {
         registration_per_address: args.limit_registration_per_address,
         refresh_per_session: args.limit_refresh_per_session,
     })
+}
+
+fn housekeeping(args: &HousekeepingArgs) -> Housekeeping {
+    Housekeeping {
+        audit_retention: args.audit_retention,
+        interval: args.housekeeping_interval.duration(),
+    }
 }
 
 /// As many threads as cores and memory allow.

@@ -17,6 +17,7 @@ mod cross_site;
 mod delete_account;
 mod document;
 mod edge;
+mod enumeration;
 mod export;
 mod housekeeping;
 mod limits;
