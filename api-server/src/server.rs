@@ -26,8 +26,8 @@ use crate::{
     http::operations_router,
 };
 
-mod key_watch;
 mod housekeeping;
+mod key_watch;
 
 /// How long a client may take to send the head of a request, and how long an
 /// idle connection is kept.

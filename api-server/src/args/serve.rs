@@ -7,8 +7,8 @@ use clap::{Args, ValueEnum};
 use super::{
     common::{DatabaseArgs, LogArgs},
     keys::SigningArgs,
-    services::ServiceArgs,
     limits::{HousekeepingArgs, LimitArgs},
+    services::ServiceArgs,
 };
 use crate::domain::ttl::Ttl;
 
