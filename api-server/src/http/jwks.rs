@@ -44,20 +44,26 @@ pub(super) struct Jwk {
     usage: &'static str,
     /// The curve: `Ed25519` or `P-256`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "Ed25519")]
+    #[schema(nullable = false, example = "Ed25519")]
     crv: Option<&'static str>,
     /// The public key, or the first coordinate.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo")]
+    #[schema(
+        nullable = false,
+        example = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
+    )]
     x: Option<String>,
     /// The second coordinate.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     y: Option<String>,
     /// The modulus.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     n: Option<String>,
     /// The exponent.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     e: Option<String>,
 }
 

@@ -46,6 +46,8 @@ pub(crate) struct Setup {
     pub(crate) limits: Limits,
     /// A pool of the server's own, with so many connections.
     pub(crate) connections: Option<u32>,
+    /// What SIGNING_KEYS_FILE holds; SECRET_KEY is set besides.
+    pub(crate) key_file: Option<Value>,
 }
 
 impl Default for Setup {
@@ -54,6 +56,7 @@ impl Default for Setup {
             flags: Vec::new(),
             limits: Limits::new(2, 256),
             connections: None,
+            key_file: None,
         }
     }
 }
@@ -99,7 +102,7 @@ impl Server {
     }
 
     pub(crate) fn without_schema(pool: PgPool, setup: &Setup) -> Self {
-        let config = config(&setup.flags);
+        let config = config_with_keys(&setup.flags, setup.key_file.as_ref());
         let ahead = Arc::new(AtomicI64::new(0));
         let clock = {
             let ahead = Arc::clone(&ahead);
@@ -236,6 +239,17 @@ pub(crate) fn config(flags: &[&str]) -> Config {
         Command::Serve(args) => Config::from_args(*args).unwrap(),
         _ => unreachable!(),
     }
+}
+
+/// The same with a key file of this content.
+fn config_with_keys(flags: &[&str], key_file: Option<&Value>) -> Config {
+    let Some(content) = key_file else {
+        return config(flags);
+    };
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), content.to_string()).unwrap();
+    let flag = format!("--signing-keys-file={}", file.path().display());
+    config(&[&[flag.as_str()], flags].concat())
 }
 
 /// Tokens signed with the right key, for a test to make its own.

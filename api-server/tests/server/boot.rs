@@ -143,6 +143,8 @@ fn help_names_every_variable_and_no_secret() {
         "DATABASE_PASSWORD_FILE",
         "SECRET_KEY",
         "SECRET_KEY_FILE",
+        "SIGNING_KEYS_FILE",
+        "HS256_ACCEPT_UNTIL",
         "PORT",
         "METRICS_PORT",
         "PUBLIC_URL",
@@ -160,7 +162,7 @@ fn help_names_every_variable_and_no_secret() {
         assert!(text.contains(&format!("[env: {name}")), "{name}\n{text}");
     }
     assert!(!text.contains(SECRET) && !text.contains("hunter2"));
-    for subcommand in ["migrate", "openapi", "healthcheck"] {
+    for subcommand in ["migrate", "keys", "openapi", "healthcheck"] {
         assert!(
             run(&[subcommand, "--help"], &[]).status.success(),
             "{subcommand}"

@@ -10,6 +10,7 @@ mod api;
 mod boot;
 mod database;
 mod drain;
+mod keys;
 mod log;
 mod pages;
 mod postgres;
