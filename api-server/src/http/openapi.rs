@@ -49,7 +49,9 @@ impl Modify for Schemes {
         components.add_security_scheme("client", SecurityScheme::Http(client));
         let cookie = ApiKeyValue::with_description(
             "access_token",
-            "The cookie from login; where PUBLIC_URL is https, its name is __Host-access_token",
+            "The cookie from login; where PUBLIC_URL is https, its name is __Host-access_token. \
+             No script can set or read it: on the documentation pages, leave this empty and send \
+             POST /auth/login by \"Try it out\"; the browser then sends the cookie by itself.",
         );
         components.add_security_scheme("cookie", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
     }

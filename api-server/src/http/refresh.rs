@@ -22,6 +22,7 @@ use crate::app::App;
 
 /// A refresh token, where it does not come as a cookie.
 #[derive(Deserialize, ToSchema)]
+#[schema(example = json!({}))]
 pub(super) struct RefreshRequest {
     /// The refresh token from login or from the last refresh.
     pub(super) refresh_token: Option<String>,

@@ -1,5 +1,7 @@
 //! The OpenAPI document and the pages that show it.
 
+use std::collections::HashSet;
+
 use authstack_api::http::document;
 use axum::http::StatusCode;
 use serde_json::Value;
@@ -25,8 +27,10 @@ async fn the_document_is_served(pool: PgPool) {
 #[test]
 fn every_error_has_an_example_and_every_route_a_summary() {
     let document = serde_json::to_value(document()).unwrap();
+    let mut ids = HashSet::new();
     for (path, operations) in document["paths"].as_object().unwrap() {
         for (method, operation) in operations.as_object().unwrap() {
+            assert!(ids.insert(operation["operationId"].as_str().unwrap()));
             let route = format!("{method} {path}");
             assert!(operation["summary"].is_string(), "{route}");
             assert!(operation["tags"][0].is_string(), "{route}");

@@ -8,8 +8,10 @@
 
 mod api;
 mod boot;
+mod browser;
 mod database;
 mod drain;
+mod forward_auth;
 mod keys;
 mod log;
 mod pages;

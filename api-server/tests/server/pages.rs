@@ -1,105 +1,172 @@
-//! The documentation pages in a real browser that can reach nothing else.
+//! The pages of the service in a real browser that can reach nothing else.
 
-use std::{
-    path::PathBuf,
-    process::{Command, Stdio},
+use serde_json::{Value, json};
+
+use crate::{
+    api::{Api, NO_DATABASE},
+    browser::Browser,
+    postgres::Postgres,
 };
 
-use tempfile::TempDir;
-
-use crate::api::{Api, NO_DATABASE};
-
-/// The browser: `CHROMIUM`, or one of its usual names on the search path.
-fn chromium() -> Option<PathBuf> {
-    let given = std::env::var_os("CHROMIUM").map(PathBuf::from);
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let names = ["chromium", "chromium-browser", "google-chrome"];
-    let usual = std::env::split_paths(&path)
-        .flat_map(|directory| names.map(|name| directory.join(name)))
-        .find(|file| file.exists());
-    given.or(usual)
-}
-
-/// What a page became, and what its console said.
-struct Page {
-    dom: String,
-    console: Vec<String>,
-}
-
-fn open(browser: &PathBuf, url: &str) -> Page {
-    let profile = TempDir::new().unwrap();
-    let output = Command::new(browser)
-        .args(["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run"])
-        .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
-        .args(["--disable-dev-shm-usage", "--enable-logging=stderr", "--v=0"])
-        // Every name but the server's own leads nowhere.
-        .arg("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1")
-        .arg(format!("--user-data-dir={}", profile.path().display()))
-        .args(["--virtual-time-budget=20000", "--timeout=60000", "--dump-dom", url])
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let log = String::from_utf8_lossy(&output.stderr);
-    Page {
-        dom: String::from_utf8_lossy(&output.stdout).into_owned(),
-        console: log
-            .lines()
-            .filter(|line| line.contains(":CONSOLE"))
-            .map(str::to_owned)
-            .collect(),
+/// Everything that the page asked for came from the server or from itself.
+#[track_caller]
+fn assert_quiet(browser: &Browser, api: &Api) {
+    assert!(browser.console.is_empty(), "{:#?}", browser.console);
+    let own = api.url("/");
+    for url in &browser.requests {
+        let inside = ["data:", "blob:"]
+            .iter()
+            .any(|scheme| url.starts_with(scheme));
+        assert!(inside || url.starts_with(&own), "{url}");
     }
 }
 
 #[tokio::test]
-async fn both_pages_render_without_a_word_on_the_console() {
-    let Some(browser) = chromium() else {
-        assert!(
-            std::env::var_os("CI").is_none(),
-            "chromium is not installed"
-        );
-        eprintln!("skipped: chromium is not installed");
+async fn every_page_renders_without_a_word_on_the_console() {
+    let Some(mut browser) = Browser::start().await else {
         return;
     };
     let api = Api::start(NO_DATABASE, &[]).await;
     for (path, rendered) in [
-        ("/docs/", ["opblock-summary-post", "/auth/login"]),
-        ("/redoc", ["redoc-wrap", "/auth/login"]),
+        ("/docs/", "document.querySelector('.opblock-summary-post')"),
+        ("/redoc", "document.querySelector('.redoc-wrap')"),
+        ("/problems", "document.querySelector('h1')"),
+        ("/problems/validation", "document.querySelector('pre')"),
     ] {
-        let url = api.url(path);
-        let page = tokio::task::spawn_blocking({
-            let browser = browser.clone();
-            move || open(&browser, &url)
-        });
-        let page = page.await.unwrap();
-        for text in rendered {
-            assert!(
-                page.dom.contains(text),
-                "{path} has no {text}:\n{}\n{:#?}",
-                page.dom,
-                page.console
-            );
+        browser.open(&api.url(path)).await;
+        browser.until(rendered).await;
+        let expected = match path {
+            "/docs/" | "/redoc" => "/auth/login",
+            _ => "breaks rules",
+        };
+        let shows = format!("document.body.textContent.includes('{expected}')");
+        browser.until(&shows).await;
+        assert_quiet(&browser, &api);
+    }
+    // The policy lets the problem pages have their own style.
+    let width = browser.evaluate("getComputedStyle(document.body).maxWidth");
+    assert_ne!(width.await, json!("none"));
+}
+
+/// The check itself can fail: a page that says something is heard, and so is
+/// one that breaks its policy.
+#[tokio::test]
+async fn the_console_is_heard() {
+    let Some(mut browser) = Browser::start().await else {
+        return;
+    };
+    browser
+        .open("data:text/html,<script>console.error('heard')</script>")
+        .await;
+    let heard = |browser: &Browser, what: &str| browser.console.iter().any(|l| l.contains(what));
+    assert!(heard(&browser, "heard"), "{:#?}", browser.console);
+    let api = Api::start(NO_DATABASE, &[]).await;
+    browser.open(&api.url("/problems")).await;
+    assert!(!heard(&browser, "Content Security Policy"));
+    let script =
+        "document.body.append(Object.assign(document.createElement('script'), {text: '0'}))";
+    browser.evaluate(script).await;
+    browser
+        .evaluate("new Promise(done => setTimeout(done, 200))")
+        .await;
+    assert!(
+        heard(&browser, "Content Security Policy"),
+        "{:#?}",
+        browser.console
+    );
+}
+
+/// Swagger UI's "Try it out".
+struct Swagger {
+    browser: Browser,
+}
+
+impl Swagger {
+    /// Sends a request as the page proposes it, and gives status and body.
+    async fn try_out(&mut self, tag: &str, operation: &str) -> (String, Value) {
+        let block = format!("#operations-{tag}-{operation}");
+        let open = format!("document.querySelector('{block}.is-open')");
+        self.browser
+            .until(&format!("document.querySelector('{block}')"))
+            .await;
+        if self.browser.evaluate(&format!("Boolean({open})")).await == json!(false) {
+            let summary = format!("{block} .opblock-summary-control");
+            self.browser.click(&summary).await;
         }
-        assert!(page.console.is_empty(), "{path}: {:#?}", page.console);
+        let table = format!("{block} .live-responses-table");
+        let clear = format!("{block} .btn-clear");
+        if self
+            .browser
+            .evaluate(&format!("Boolean(document.querySelector('{clear}'))"))
+            .await
+            == json!(true)
+        {
+            self.browser.click(&clear).await;
+            self.browser
+                .until(&format!("!document.querySelector('{table}')"))
+                .await;
+        }
+        self.browser.click(&format!("{block} .execute")).await;
+        let status = format!("document.querySelector('{table} tbody td.response-col_status')");
+        self.browser.until(&status).await;
+        let status = self.browser.evaluate(&format!("{status}.innerText")).await;
+        let body = format!("document.querySelector('{table} .highlight-code code')?.innerText");
+        let body = self.browser.evaluate(&body).await;
+        let body = body.as_str().unwrap_or_default();
+        let status = status.as_str().unwrap().trim().to_owned();
+        (status, serde_json::from_str(body).unwrap_or(Value::Null))
+    }
+
+    /// Enters a token under "Authorize".
+    async fn authorize(&mut self, token: &str) {
+        self.browser.click(".auth-wrapper > .btn.authorize").await;
+        let field = "input[aria-label='auth-bearer-value']";
+        self.browser.type_into(field, token).await;
+        let button = format!(
+            "document.querySelector(\"{field}\").closest('form').querySelector('button.authorize').click()"
+        );
+        self.browser.evaluate(&button).await;
+        self.browser
+            .until(&format!("!document.querySelector(\"{field}\")"))
+            .await;
+        self.browser.click(".modal-ux-header .close-modal").await;
     }
 }
 
-/// The check itself can fail: a page that breaks its policy says so.
 #[tokio::test]
-async fn the_console_is_heard() {
-    let Some(browser) = chromium() else {
-        assert!(
-            std::env::var_os("CI").is_none(),
-            "chromium is not installed"
-        );
-        eprintln!("skipped: chromium is not installed");
+async fn the_documentation_registers_logs_in_and_goes_on_by_cookie_and_by_token() {
+    let Some(browser) = Browser::start().await else {
         return;
     };
-    let page = "data:text/html,<script>console.error('heard')</script>";
-    let page = tokio::task::spawn_blocking(move || open(&browser, page));
-    let page = page.await.unwrap();
-    assert!(
-        page.console.iter().any(|line| line.contains("heard")),
-        "{:#?}",
-        page.console
-    );
+    let postgres = Postgres::migrated().await;
+    let api = Api::start(&postgres.url(), &[]).await;
+    api.ready().await;
+    let mut page = Swagger { browser };
+    page.browser.open(&api.url("/docs/")).await;
+
+    // As the examples stand.
+    let (status, _) = page.try_out("account", "post_auth_register").await;
+    assert_eq!(status, "201");
+    let (status, tokens) = page.try_out("tokens", "post_auth_login").await;
+    assert_eq!(status, "200");
+
+    // By the cookie, which no script can read.
+    let visible = page.browser.evaluate("document.cookie").await;
+    assert_eq!(visible, json!(""));
+    let (status, me) = page.try_out("account", "get_auth_user_me").await;
+    assert_eq!((&*status, &me["username"]), ("200", &json!("guybrush")));
+    let (status, _) = page.try_out("tokens", "post_auth_refresh").await;
+    assert_eq!(status, "200");
+    assert_quiet(&page.browser, &api);
+
+    // By a token alone. Without either it is a 401, of which the console tells.
+    page.browser.clear_cookies().await;
+    let (status, problem) = page.try_out("account", "get_auth_user_me").await;
+    assert_eq!((&*status, &problem["status"]), ("401", &json!(401)));
+    page.browser.console.clear();
+    page.authorize(tokens["access_token"].as_str().unwrap())
+        .await;
+    let (status, me) = page.try_out("account", "get_auth_user_me").await;
+    assert_eq!((&*status, &me["username"]), ("200", &json!("guybrush")));
+    assert_quiet(&page.browser, &api);
 }

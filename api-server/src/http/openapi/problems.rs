@@ -46,9 +46,31 @@ pub(super) fn complete(path: &str, item: &mut PathItem) {
     ];
     for (method, operation) in operations {
         if let Some(operation) = operation {
+            operation.operation_id = Some(operation_id(path, &method));
             complete_operation(path, &method, operation);
         }
     }
+}
+
+/// A name that is unique because the route is: handlers in several files may
+/// have the same.
+fn operation_id(path: &str, method: &HttpMethod) -> String {
+    let method = match method {
+        HttpMethod::Post => "post",
+        HttpMethod::Put => "put",
+        HttpMethod::Patch => "patch",
+        HttpMethod::Delete => "delete",
+        _ => "get",
+    };
+    // `/auth` and `/auth/` are two routes.
+    let path = match path.strip_suffix('/') {
+        Some(path) => format!("{path}/index"),
+        None => path.to_owned(),
+    };
+    let words = path.split(|c: char| !c.is_ascii_alphanumeric());
+    words
+        .filter(|word| !word.is_empty())
+        .fold(method.to_owned(), |id, word| id + "_" + word)
 }
 
 fn complete_operation(path: &str, method: &HttpMethod, operation: &mut Operation) {

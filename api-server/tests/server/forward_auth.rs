@@ -1,0 +1,295 @@
+//! The nginx of `docs/forward-auth.md`, as it stands there, in front of a
+//! service that knows nothing of authentication.
+
+use std::{
+    fs,
+    net::TcpListener as StdListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{Json, Router, extract::Request};
+use reqwest::{Client, RequestBuilder, Response};
+use serde_json::{Map, Value, json};
+use sqlx::{Connection, PgConnection};
+use tempfile::TempDir;
+
+use crate::{
+    api::{Api, PASSWORD, eventually},
+    postgres::Postgres,
+};
+
+/// A service that answers with what it was sent, and counts.
+struct Echo {
+    port: u16,
+    requests: Arc<AtomicUsize>,
+}
+
+impl Echo {
+    async fn start() -> Self {
+        let requests = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&requests);
+        let answer = async move |request: Request| {
+            counter.fetch_add(1, Ordering::Relaxed);
+            let (parts, body) = request.into_parts();
+            let body = axum::body::to_bytes(body, 1024).await.unwrap();
+            let headers: Map<_, _> = parts
+                .headers
+                .iter()
+                .map(|(name, value)| {
+                    (
+                        name.to_string(),
+                        json!(String::from_utf8_lossy(value.as_bytes())),
+                    )
+                })
+                .collect();
+            Json(json!({
+                "method": parts.method.as_str(), "headers": headers,
+                "body": String::from_utf8_lossy(&body),
+            }))
+        };
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
+            .await
+            .unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            axum::serve(listener, Router::new().fallback(answer))
+                .await
+                .unwrap();
+        });
+        Self { port, requests }
+    }
+}
+
+/// nginx, as the documentation sets it up.
+struct Nginx {
+    child: Child,
+    port: u16,
+    client: Client,
+    _directory: TempDir,
+}
+
+impl Nginx {
+    async fn start(binary: &Path, api: &Api, echo: &Echo) -> Self {
+        let directory = TempDir::new().unwrap();
+        let at = directory.path().display();
+        let port = StdListener::bind(("127.0.0.1", 0))
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let server = documented()
+            .replace("127.0.0.1:8001", &format!("127.0.0.1:{}", api.port))
+            .replace("127.0.0.1:3000", &format!("127.0.0.1:{}", echo.port))
+            .replace("listen 8080;", &format!("listen 127.0.0.1:{port};"));
+        let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+            .iter()
+            .map(|name| format!("{name}_temp_path {at}/{name};\n"))
+            .collect();
+        let config = format!(
+            "daemon off; master_process off; pid {at}/pid; error_log stderr;\n\
+             events {{}}\nhttp {{\naccess_log off;\n{temporary}{server}}}\n"
+        );
+        let file = directory.path().join("nginx.conf");
+        fs::write(&file, config).unwrap();
+        let child = Command::new(binary)
+            .args(["-e", "stderr", "-p"])
+            .arg(directory.path())
+            .arg("-c")
+            .arg(&file)
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        eventually(Duration::from_secs(15), async || {
+            tokio::net::TcpStream::connect(("127.0.0.1", port))
+                .await
+                .ok()
+        })
+        .await;
+        Self {
+            child,
+            port,
+            client: Client::new(),
+            _directory: directory,
+        }
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    fn get(&self) -> RequestBuilder {
+        self.client.get(self.url("/things?x=1"))
+    }
+
+    fn post(&self) -> RequestBuilder {
+        self.client.post(self.url("/things")).body("a thing")
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// nginx's binary: `NGINX`, the search path, or Debian's place, which is not on
+/// everybody's.
+fn nginx() -> Option<PathBuf> {
+    let given = std::env::var_os("NGINX").map(PathBuf::from);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let usual = std::env::split_paths(&path)
+        .chain([PathBuf::from("/usr/sbin")])
+        .map(|directory| directory.join("nginx"))
+        .find(|file| file.exists());
+    let found = given.or(usual);
+    let ci = std::env::var_os("CI").is_some();
+    assert!(found.is_some() || !ci, "nginx is not installed");
+    found
+}
+
+/// The configuration that the documentation shows.
+fn documented() -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/forward-auth.md");
+    let text = fs::read_to_string(file).unwrap();
+    let (_, block) = text.split_once("```nginx\n").unwrap();
+    block.split_once("```").unwrap().0.to_owned()
+}
+
+/// Gives every user two roles.
+async fn give_roles(postgres: &Postgres) {
+    let mut connection = PgConnection::connect(&postgres.url()).await.unwrap();
+    sqlx::query("UPDATE authstack.users SET roles = '{editor,x}'")
+        .execute(&mut connection)
+        .await
+        .unwrap();
+}
+
+async fn echoed(request: RequestBuilder) -> Value {
+    let answer = request.send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    answer.json().await.unwrap()
+}
+
+async fn send(request: RequestBuilder) -> Response {
+    request.send().await.unwrap()
+}
+
+#[tokio::test]
+async fn nginx_lets_through_who_is_logged_in_and_says_who_it_is() {
+    let Some(binary) = nginx() else {
+        eprintln!("skipped: nginx is not installed");
+        return;
+    };
+    let postgres = Postgres::migrated().await;
+    let api = Api::start(&postgres.url(), &[("TRUSTED_PROXY_HOPS", "1")]).await;
+    api.ready().await;
+    let echo = Echo::start().await;
+    let nginx = Nginx::start(&binary, &api, &echo).await;
+    let seen = || echo.requests.load(Ordering::Relaxed);
+    api.tokens("guybrush").await;
+
+    // Nobody, whatever they claim to be.
+    let forged = |request: RequestBuilder| {
+        request
+            .header("x-auth-user-id", "0198c5a4-7d3e-7c11-9d33-7b6a5d1f2a10")
+            .header("x-auth-session-id", "forged")
+            .header("x-auth-roles", "admin")
+            .header("x-auth-username", "forged")
+    };
+    for request in [
+        nginx.get(),
+        forged(nginx.get()),
+        forged(nginx.post()),
+        nginx.get().bearer_auth("x"),
+        nginx.get().header("cookie", "access_token=x"),
+    ] {
+        let refused = send(request).await;
+        assert_eq!(refused.status(), 401);
+        assert!(refused.headers().contains_key("www-authenticate"));
+    }
+    // Nor is the question itself anybody's to ask in this way.
+    assert_eq!(
+        send(nginx.client.get(nginx.url("/.verify"))).await.status(),
+        404
+    );
+    assert_eq!(seen(), 0, "the service was never asked");
+
+    // Login through the same nginx.
+    let credentials = json!({"username": "guybrush", "password": PASSWORD});
+    let login = nginx
+        .client
+        .post(nginx.url("/auth/login"))
+        .json(&credentials);
+    let tokens: Value = send(login).await.json().await.unwrap();
+    let access = tokens["access_token"].as_str().unwrap();
+    let me: Value = api.me(access).await.json().await.unwrap();
+    let by_cookie =
+        |request: RequestBuilder| request.header("cookie", format!("access_token={access}"));
+
+    for request in [
+        forged(nginx.get().bearer_auth(access)),
+        forged(by_cookie(nginx.get())),
+        by_cookie(nginx.get()),
+    ] {
+        let echoed = echoed(request).await;
+        let headers = &echoed["headers"];
+        assert_eq!(headers["x-auth-user-id"], me["id"]);
+        assert_eq!(headers["x-auth-username"], "guybrush");
+        assert_ne!(headers["x-auth-session-id"], "forged");
+        assert_eq!(headers["x-auth-session-id"].as_str().unwrap().len(), 36);
+        // No roles: nginx sends no header for an empty one.
+        assert_eq!(headers.get("x-auth-roles"), None);
+        assert_eq!(headers.get("authorization"), None, "the token stays here");
+    }
+    give_roles(&postgres).await;
+    assert_eq!(
+        echoed(nginx.get().bearer_auth(access)).await["headers"]["x-auth-roles"],
+        "editor,x"
+    );
+
+    // What changes something: from the same site, with its body; not from another.
+    let own = by_cookie(nginx.post()).header("sec-fetch-site", "same-origin");
+    let arrived = echoed(own).await;
+    assert_eq!(
+        (&arrived["method"], &arrived["body"]),
+        (&json!("POST"), &json!("a thing"))
+    );
+    let before = seen();
+    for (name, value) in [
+        ("sec-fetch-site", "cross-site"),
+        ("sec-fetch-site", "same-site"),
+        ("origin", "https://evil.example"),
+        ("origin", "null"),
+    ] {
+        let foreign = by_cookie(nginx.post()).header(name, value);
+        // What a client says of its method is not what counts.
+        let foreign = foreign
+            .header("x-forwarded-method", "GET")
+            .header("x-original-method", "GET");
+        assert_eq!(send(foreign).await.status(), 403, "{name}: {value}");
+    }
+    assert_eq!(seen(), before, "the service was never asked");
+    assert_eq!(
+        send(by_cookie(nginx.get()).header("sec-fetch-site", "cross-site"))
+            .await
+            .status(),
+        200
+    );
+
+    // Logout counts from the next request on.
+    let logout = nginx
+        .client
+        .post(nginx.url("/auth/logout"))
+        .bearer_auth(access);
+    assert_eq!(send(logout).await.status(), 204);
+    let before = seen();
+    assert_eq!(send(nginx.get().bearer_auth(access)).await.status(), 401);
+    assert_eq!(seen(), before);
+}
