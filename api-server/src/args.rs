@@ -14,6 +14,7 @@ mod limits;
 mod migrate;
 mod serve;
 mod services;
+mod traces;
 
 pub use common::{DatabaseArgs, LogArgs, LogLevel};
 pub use keys::{KeysArgs, KeysCommand, RotateArgs, SigningArgs};
@@ -23,6 +24,7 @@ pub use serve::{
     AccountArgs, DrainArgs, HashArgs, NetworkArgs, Registration, ServeArgs, TokenArgs,
 };
 pub use services::ServiceArgs;
+pub use traces::{OtlpProtocol, TraceArgs, TraceSampler};
 
 /// The AuthStack authentication service.
 ///

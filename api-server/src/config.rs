@@ -19,9 +19,11 @@ use crate::{
 
 pub mod services;
 mod signing;
+mod traces;
 
 use services::Services;
 pub use signing::{SecretBytes, SigningKeysFile};
+pub use traces::Traces;
 
 /// The settings of `serve`.
 pub struct Config {
@@ -59,6 +61,8 @@ pub struct Config {
     pub drain_timeout: Duration,
     /// The least important level that is logged.
     pub log_level: LogLevel,
+    /// Where traces go, if anywhere.
+    pub traces: Option<Traces>,
 }
 
 /// The settings that decide what users may do.
@@ -198,6 +202,7 @@ impl Config {
             drain_delay: args.drain.drain_delay.duration(),
             drain_timeout: args.drain.drain_timeout.duration(),
             log_level: args.log.log_level,
+            traces: Traces::from_args(args.traces)?,
         })
     }
 }

@@ -15,5 +15,6 @@ pub mod password;
 pub mod role;
 pub mod search;
 pub mod session;
+pub mod trace_context;
 pub mod ttl;
 pub mod username;

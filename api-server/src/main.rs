@@ -55,7 +55,7 @@ fn run(command: Command, dotenv: &Dotenv) -> anyhow::Result<()> {
 
 fn serve(args: ServeArgs, dotenv: &Dotenv) -> anyhow::Result<()> {
     let config = Config::from_args(args)?;
-    let _log = telemetry::init(config.log_level)?;
+    let _log = telemetry::init(config.log_level, config.traces.as_ref())?;
     warn_about(dotenv);
     let runtime = tokio::runtime::Runtime::new().context("the runtime cannot start")?;
     Ok(runtime.block_on(server::serve(config))?)
@@ -63,7 +63,7 @@ fn serve(args: ServeArgs, dotenv: &Dotenv) -> anyhow::Result<()> {
 
 fn run_migrations(args: MigrateArgs, dotenv: &Dotenv) -> anyhow::Result<()> {
     let database = config::database(args.database)?;
-    let _log = telemetry::init(args.log.log_level)?;
+    let _log = telemetry::init(args.log.log_level, None)?;
     warn_about(dotenv);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -9,6 +9,7 @@ use super::{
     keys::SigningArgs,
     limits::{HousekeepingArgs, LimitArgs},
     services::ServiceArgs,
+    traces::TraceArgs,
 };
 use crate::domain::ttl::Ttl;
 
@@ -52,6 +53,9 @@ pub struct ServeArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment would become help text")]
     pub log: LogArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment would become help text")]
+    pub traces: TraceArgs,
 }
 
 /// What signs tokens, and what they say.

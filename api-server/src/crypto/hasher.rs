@@ -18,6 +18,9 @@ use std::{
 use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
 use tokio::sync::oneshot;
+use tracing::Span;
+
+use crate::telemetry::spans;
 
 use super::phc::{LIVE, MAX_MEMORY_KIB, PasswordHash, SALT_BYTES};
 use memory::Memory;
@@ -113,6 +116,7 @@ struct Job {
     password: SecretString,
     task: Task,
     queued: Instant,
+    span: Span,
 }
 
 enum Task {
@@ -201,6 +205,7 @@ impl Hasher {
             password,
             task,
             queued: Instant::now(),
+            span: spans::password_hash(),
         });
         drop(queue);
         // All of them: the one that is woken may lack the memory for this job,
@@ -232,7 +237,10 @@ fn work(shared: &Shared) {
     let mut memory = Memory::default();
     while let Some(job) = next_job(shared, &mut memory) {
         if job.is_wanted() {
-            (shared.waited)(job.queued.elapsed());
+            let waited = job.queued.elapsed();
+            (shared.waited)(waited);
+            job.span
+                .record("queue_wait_ms", waited.as_secs_f64() * 1000.0);
             run(job, &mut memory);
         }
         let mut queue = shared.lock();

@@ -15,9 +15,14 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures::FutureExt;
+use tracing::{Instrument, Span};
 
 use super::{ApiError, client, cors::Cors, error::Cause, problem, request_id};
-use crate::{app::App, domain::ids::UserId};
+use crate::{
+    app::App,
+    domain::{ids::UserId, trace_context::TraceParent},
+    telemetry::spans::RequestTrace,
+};
 
 /// Where handlers leave what the log line should say.
 #[derive(Clone, Default)]
@@ -44,11 +49,9 @@ pub(super) async fn edge(State(app): State<App>, mut request: Request, next: Nex
     request.extensions_mut().insert(RequestId(line.id.clone()));
 
     let cors = Cors::of(&request, &app.services.cors_origins);
-    let response = if let Some(response) = cors.preflight() {
-        response
-    } else {
-        let answer = AssertUnwindSafe(next.run(request)).catch_unwind().await;
-        answer.unwrap_or_else(|_| ApiError::Panic.into_response())
+    let response = match cors.preflight() {
+        Some(response) => response,
+        None => run(next, request, line.trace.span()).await,
     };
 
     let mut response = problem::render(response, app.public_url.origin(), &line.id);
@@ -60,6 +63,13 @@ pub(super) async fn edge(State(app): State<App>, mut request: Request, next: Nex
     cors.add_headers(response.headers_mut());
     line.end(&app, &response, &seen, started);
     response
+}
+
+/// The handler's answer. Its panic is one too.
+async fn run(next: Next, request: Request, span: Span) -> Response {
+    let answer = AssertUnwindSafe(next.run(request).instrument(span));
+    let answer = answer.catch_unwind().await;
+    answer.unwrap_or_else(|_| ApiError::Panic.into_response())
 }
 
 fn add_headers(headers: &mut HeaderMap, request_id: &str, draining: bool) {
@@ -98,15 +108,21 @@ struct Line {
     method: &'static str,
     route: Option<MatchedPath>,
     client: Option<std::net::IpAddr>,
+    trace: RequestTrace,
 }
 
 impl Line {
     fn begin(app: &App, request: &Request) -> Self {
         let (headers, extensions) = (request.headers(), request.extensions());
+        let id = request_id::take_or_make(headers);
+        let method = method_name(request.method());
+        let route = extensions.get::<MatchedPath>().cloned();
+        let template = route.as_ref().map(MatchedPath::as_str);
         Self {
-            id: request_id::take_or_make(headers),
-            method: method_name(request.method()),
-            route: extensions.get::<MatchedPath>().cloned(),
+            trace: RequestTrace::begin(traceparent(headers), method, template, &id),
+            id,
+            method,
+            route,
             client: client::address(headers, extensions, app.trusted_proxy_hops),
         }
     }
@@ -119,12 +135,14 @@ impl Line {
         let cause = response.extensions().get::<Cause>().map(|cause| &*cause.0);
         let user = seen.0.get().map(tracing::field::display);
         let client = self.client.map(tracing::field::display);
+        let trace = self.trace.id.map(tracing::field::display);
         let latency_ms = took.as_secs_f64() * 1000.0;
         // The level must be known to the macro, hence the repetition.
         macro_rules! line {
             ($level:ident) => {
                 tracing::$level!(
                     request_id = self.id,
+                    trace_id = trace,
                     method = self.method,
                     route,
                     status,
@@ -141,7 +159,17 @@ impl Line {
             501.. => line!(warn),
             _ => line!(info),
         }
+        self.trace.end(status);
     }
+}
+
+/// The caller's trace. Two callers cannot both be right.
+fn traceparent(headers: &HeaderMap) -> Option<TraceParent> {
+    let mut values = headers.get_all("traceparent").iter();
+    let (value, None) = (values.next()?, values.next()) else {
+        return None;
+    };
+    TraceParent::parse(value.to_str().ok()?)
 }
 
 /// Methods are the client's text; as a label they are few.

@@ -30,7 +30,7 @@ pub(super) struct LineWriter(Arc<Shared>);
 
 /// Writes what is left when it is dropped: whoever holds it holds the log open.
 #[must_use = "dropping it ends the log"]
-pub struct LogGuard {
+pub(super) struct LogGuard {
     shared: Arc<Shared>,
     thread: thread::JoinHandle<()>,
 }

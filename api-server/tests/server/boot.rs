@@ -56,6 +56,17 @@ fn unknown_flags_and_bad_values_are_named() {
         ("DATABASE_URL", "postgres://root:hunter2@localhost"),
         ("SECRET_KEY", "hunter2 is too short"),
         ("SECRET_KEY_FILE", "/does/not/exist"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://me:hunter2@collector"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "hunter2"),
+        ("OTEL_EXPORTER_OTLP_HEADERS_FILE", "/does/not/exist"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/does/not/exist"),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/dev/null"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "nonsense"),
+        ("OTEL_TRACES_SAMPLER", "sometimes"),
+        ("OTEL_TRACES_SAMPLER_ARG", "2"),
     ] {
         assert_refused(&[], &[(name, value)], name.trim_end_matches("_FILE"));
     }
