@@ -3,18 +3,20 @@
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use axum::{Router, extract::ConnectInfo};
+use futures::FutureExt;
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::{GracefulShutdown, Watcher},
     service::TowerToHyperService,
 };
+use socket2::SockRef;
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
 };
@@ -32,6 +34,16 @@ mod key_watch;
 /// How long a client may take to send the head of a request, and how long an
 /// idle connection is kept.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a client may leave an answer untaken.
+const TAKE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a connection that was just accepted may take to begin a request
+/// when the server is about to stop.
+const LINGER: Duration = Duration::from_millis(250);
+/// The most connections that wait to be accepted, if the system allows as many.
+/// With the usual 128, a burst of clients has to knock again, a second later.
+const BACKLOG: u32 = 4096;
+/// Between two complaints that connections cannot be accepted.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
 /// How often the metrics are folded while nobody scrapes them.
 const FOLD_EVERY: Duration = Duration::from_secs(5);
 /// Between two looks for the schema.
@@ -40,14 +52,15 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Serves until a signal says to stop, then drains.
 pub async fn serve(config: Config) -> io::Result<()> {
     let mut stop = StopSignals::new()?;
+    raise_descriptor_limit();
     let listen = config.listen;
     let (drain_delay, drain_timeout) = (config.drain_delay, config.drain_timeout);
     let key_file = config.signing_keys_file.clone();
     let (limited, housekeeping) = (config.limits.is_some(), config.housekeeping);
     let app = App::new(config)?;
     app.announce_keys();
-    let clients = bind(listen, listen.port).await?;
-    let operators = bind(listen, listen.metrics_port).await?;
+    let clients = bind(listen, listen.port)?;
+    let operators = bind(listen, listen.metrics_port)?;
     tracing::info!(
         address = %clients.local_addr()?,
         metrics_address = %operators.local_addr()?,
@@ -93,6 +106,18 @@ pub async fn serve(config: Config) -> io::Result<()> {
     let _ = tokio::time::timeout(Duration::from_secs(1), app.store.close()).await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Takes as many file descriptors as the system allows: each connection is
+/// one, and the customary soft limit of 1,024 is for programs that use
+/// `select`.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
 }
 
 /// The signals that mean to stop.
@@ -153,12 +178,12 @@ async fn fold_metrics(app: App) {
 
 /// Listens on the address that is set, or on every one: over IPv6, which takes
 /// IPv4 too, unless the machine has none.
-async fn bind(listen: Listen, port: u16) -> io::Result<TcpListener> {
+fn bind(listen: Listen, port: u16) -> io::Result<TcpListener> {
     let result = match listen.address {
-        Some(address) => TcpListener::bind((address, port)).await,
-        None => match TcpListener::bind((IpAddr::V6(Ipv6Addr::UNSPECIFIED), port)).await {
+        Some(address) => listen_on(address, port),
+        None => match listen_on(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port) {
             Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
-                TcpListener::bind((IpAddr::V4(Ipv4Addr::UNSPECIFIED), port)).await
+                listen_on(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port)
             }
             result => result,
         },
@@ -171,10 +196,22 @@ async fn bind(listen: Listen, port: u16) -> io::Result<TcpListener> {
     })
 }
 
+fn listen_on(address: IpAddr, port: u16) -> io::Result<TcpListener> {
+    let socket = match address {
+        IpAddr::V4(_) => TcpSocket::new_v4(),
+        IpAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // A port may be taken again while connections of its last owner fade away.
+    socket.set_reuseaddr(true)?;
+    socket.bind((address, port).into())?;
+    socket.listen(BACKLOG)
+}
+
 /// Accepts connections until `closed`, then lets each finish the request that
 /// it is in.
 async fn accept(listener: TcpListener, router: Router, mut closed: watch::Receiver<()>) {
     let graceful = GracefulShutdown::new();
+    let mut complained: Option<Instant> = None;
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -186,13 +223,27 @@ async fn accept(listener: TcpListener, router: Router, mut closed: watch::Receiv
             }
             // Too many open files, most likely: others must close first.
             Err(error) if !is_of_one_connection(&error) => {
-                tracing::warn!(%error, "cannot accept connections");
+                if complained.is_none_or(|then| then.elapsed() > COMPLAIN_EVERY) {
+                    tracing::warn!(%error, "cannot accept connections");
+                    complained = Some(Instant::now());
+                }
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
             Err(_) => {}
         }
     }
+    // Who knocked before the end is let in; what is left in the queue would be
+    // reset.
+    for _ in 0..BACKLOG {
+        let Some(Ok((stream, peer))) = listener.accept().now_or_never() else {
+            break;
+        };
+        tokio::spawn(converse(stream, peer, router.clone(), graceful.watcher()));
+    }
     drop(listener);
+    // The end of a connection that has said nothing yet is at once, and the
+    // request that is on its way would be lost.
+    tokio::time::sleep(LINGER).await;
     graceful.shutdown().await;
 }
 
@@ -209,6 +260,9 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 async fn converse(stream: TcpStream, peer: SocketAddr, router: Router, watcher: Watcher) {
     // Answers are single writes; waiting for more only delays them.
     let _ = stream.set_nodelay(true);
+    // Who takes nothing of an answer, or is gone without a word, is cut off by
+    // the system: it sees the window, which nobody else does.
+    let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(TAKE_TIMEOUT));
     let service = router.map_request(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
         request

@@ -5,10 +5,13 @@ use std::{future::Future, time::Duration};
 
 use futures::FutureExt;
 use sqlx::{
-    Connection, PgPool, Postgres,
+    Connection, Executor, PgPool, Postgres,
     pool::PoolConnection,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
+use tracing::Instrument;
+
+use crate::telemetry::spans;
 
 pub mod account;
 pub mod account_list;
@@ -34,6 +37,10 @@ pub use error::StoreError;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long one statement may take, from sending it to the last row.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
+/// The same to the server itself, a little less: it would go on with a
+/// statement that nobody waits for, such as one that waits for a lock, and
+/// keep its connection.
+const SERVER_TIMEOUT: &str = "SET statement_timeout = '4500ms'";
 /// A connection that has rested longer than this is tried before it is used.
 /// One that is busy is not, so that a query is one round trip.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
@@ -64,6 +71,13 @@ impl Store {
             .max_connections(max_connections)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .test_before_acquire(false)
+            .after_connect(|connection, _| {
+                async move {
+                    connection.execute(SERVER_TIMEOUT).await?;
+                    Ok(())
+                }
+                .boxed()
+            })
             .before_acquire(|connection, meta| {
                 async move {
                     if meta.idle_for > TRUSTED_FOR {
@@ -106,7 +120,8 @@ impl Store {
     }
 
     async fn acquire(&self) -> Result<PoolConnection<Postgres>, StoreError> {
-        Ok(self.pool.acquire().await?)
+        let acquired = self.pool.acquire().instrument(spans::database_connection());
+        Ok(acquired.await?)
     }
 }
 
@@ -114,6 +129,7 @@ impl Store {
 async fn within<T>(
     statement: impl Future<Output = Result<T, sqlx::Error>>,
 ) -> Result<T, StoreError> {
+    let statement = statement.instrument(spans::database_statement());
     match tokio::time::timeout(STATEMENT_TIMEOUT, statement).await {
         Ok(answer) => Ok(answer?),
         Err(_) => Err(StoreError::TimedOut),

@@ -294,6 +294,12 @@ impl Call {
         self
     }
 
+    /// Any bytes that a header may have.
+    pub(crate) fn header_value(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.request.headers_mut().append(name, value);
+        self
+    }
+
     pub(crate) fn bearer(self, token: &str) -> Self {
         self.header("authorization", &format!("Bearer {token}"))
     }

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use reqwest::{Client, Response};
+use reqwest::{Client, ClientBuilder, Response};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -27,6 +27,33 @@ pub(crate) fn command(arguments: &[&str], variables: &[(&str, &str)], directory:
         .envs(variables.iter().copied())
         .current_dir(directory);
     command
+}
+
+/// The same, started by a launcher such as a shell with limits.
+fn under(
+    launcher: &[&str],
+    arguments: &[&str],
+    variables: &[(&str, &str)],
+    directory: &Path,
+) -> Command {
+    let Some((program, words)) = launcher.split_first() else {
+        return command(arguments, variables, directory);
+    };
+    let mut command = Command::new(program);
+    command
+        .args(words)
+        .arg(env!("CARGO_BIN_EXE_authstack-api"))
+        .args(arguments)
+        .env_clear()
+        .envs(variables.iter().copied())
+        .current_dir(directory);
+    command
+}
+
+/// A client that does without TLS, and so without reading the system's
+/// authorities first.
+pub(crate) fn http_client() -> ClientBuilder {
+    Client::builder().tls_certs_only([])
 }
 
 /// Runs the binary to its end.
@@ -69,7 +96,25 @@ impl Api {
         Self::start_with_dotenv(database_url, variables, "").await
     }
 
+    /// The same by another program, which must become the server.
+    pub(crate) async fn start_under(
+        launcher: &[&str],
+        database_url: &str,
+        variables: &[(&str, &str)],
+    ) -> Self {
+        Self::launch(launcher, database_url, variables, "").await
+    }
+
     pub(crate) async fn start_with_dotenv(
+        database_url: &str,
+        variables: &[(&str, &str)],
+        dotenv: &str,
+    ) -> Self {
+        Self::launch(&[], database_url, variables, dotenv).await
+    }
+
+    async fn launch(
+        launcher: &[&str],
         database_url: &str,
         variables: &[(&str, &str)],
         dotenv: &str,
@@ -88,7 +133,7 @@ impl Api {
             variables,
         ]
         .concat();
-        let mut child = command(&["serve"], &all, directory.path())
+        let mut child = under(launcher, &["serve"], &all, directory.path())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -106,7 +151,7 @@ impl Api {
             child,
             lines,
             reader: Some(reader),
-            client: Client::new(),
+            client: http_client().build().unwrap(),
             port: 0,
             metrics_port: 0,
             _directory: directory,
@@ -153,6 +198,13 @@ impl Api {
         self.client.get(self.url(path)).send().await.unwrap()
     }
 
+    /// The status of an answer over a connection of its own, if one comes.
+    pub(crate) async fn get_with_a_new_connection(&self, path: &str) -> Option<u16> {
+        let client = http_client().build().unwrap();
+        let answer = client.get(self.url(path)).send().await;
+        Some(answer.ok()?.status().as_u16())
+    }
+
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Response {
         let call = self.client.post(self.url(path)).json(body);
         call.send().await.unwrap()
@@ -192,6 +244,19 @@ impl Api {
         let body: Value = answer.json().await.unwrap();
         let token = |name: &str| body[name].as_str().unwrap().to_owned();
         (token("access_token"), token("refresh_token"))
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The memory that the process has in use (`VmRSS`).
+    pub(crate) fn resident_mib(&self) -> f64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let mut lines = status.lines();
+        let line = lines.find(|line| line.starts_with("VmRSS:")).unwrap();
+        let kib: f64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+        kib / 1024.0
     }
 
     pub(crate) fn signal(&self, name: &str) {

@@ -7,7 +7,13 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::api::{Api, NO_DATABASE, eventually};
+use futures::future::join_all;
+use serde_json::json;
+
+use crate::{
+    api::{Api, NO_DATABASE, PASSWORD, eventually, http_client},
+    postgres::Postgres,
+};
 
 /// Sends the head of a login and a part of its body.
 async fn begin_request(api: &Api) -> TcpStream {
@@ -125,4 +131,61 @@ async fn a_second_signal_ends_the_wait() {
     api.signal("TERM");
     let (status, _) = api.ended(Duration::from_secs(10)).await;
     assert!(status.success(), "{status}");
+}
+
+/// Asks until nobody listens any more; how many answers came. Whatever else
+/// goes wrong is a request that was lost.
+async fn ask_until_refused(api: &Api, keep_alive: bool) -> Result<usize, String> {
+    // A request at a time: either always over one connection, or each over
+    // its own.
+    let kept = usize::from(keep_alive);
+    let client = http_client().pool_max_idle_per_host(kept).build().unwrap();
+    for answered in 0.. {
+        let answer = match client.get(api.url("/")).send().await {
+            Ok(answer) => answer,
+            Err(error) if error.is_connect() => return Ok(answered),
+            Err(error) => return Err(format!("after {answered}: {error:?}")),
+        };
+        let status = answer.status();
+        let body = answer.text().await.map_err(|error| error.to_string())?;
+        if status != 200 || !body.contains("Welcome") {
+            return Err(format!("{status}: {body}"));
+        }
+    }
+    Ok(0)
+}
+
+#[tokio::test]
+async fn under_load_no_request_is_lost_and_every_hash_is_finished() {
+    let postgres = Postgres::migrated().await;
+    let settings = [("DRAIN_DELAY", "1s"), ("HASH_THREADS", "1")];
+    let mut api = Api::start(&postgres.url(), &settings).await;
+    api.ready().await;
+    api.tokens("guybrush").await;
+    let credentials = json!({"username": "guybrush", "password": PASSWORD});
+    let asking = (0..8).map(|n| ask_until_refused(&api, n % 2 == 0));
+    // They are still hashing when the listener closes.
+    let logins = (0..24).map(|_| async {
+        tokio::time::sleep(Duration::from_millis(1_600)).await;
+        api.post("/auth/login", &credentials)
+            .await
+            .status()
+            .as_u16()
+    });
+    let signal = async {
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        api.signal("TERM");
+    };
+    let (answered, logins, ()) = tokio::join!(join_all(asking), join_all(logins), signal);
+    for answered in answered {
+        let answered = answered.unwrap();
+        assert!(answered > 20, "{answered}");
+    }
+    assert_eq!(logins, [200; 24]);
+    let (status, log) = api.ended(Duration::from_secs(10)).await;
+    assert!(status.success(), "{status}");
+    let cut_off = log
+        .iter()
+        .any(|line| line["message"] == "requests were cut off");
+    assert!(!cut_off);
 }

@@ -139,6 +139,21 @@ impl Postgres {
         )
     }
 
+    /// Makes a directory that the server may use.
+    pub(crate) fn make_directory(&self, name: &str) -> PathBuf {
+        let path = self.directory.path().join(name);
+        fs::create_dir(&path).unwrap();
+        if let Some((uid, gid)) = self.user {
+            chown(&path, Some(uid), Some(gid)).unwrap();
+        }
+        path
+    }
+
+    /// Whom it runs as, where the tests run as root.
+    pub(crate) fn owner(&self) -> Option<(u32, u32)> {
+        self.user
+    }
+
     fn data(&self) -> PathBuf {
         self.directory.path().join("data")
     }
