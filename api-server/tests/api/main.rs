@@ -19,6 +19,7 @@ mod document;
 mod edge;
 mod enumeration;
 mod export;
+mod fuzz;
 mod housekeeping;
 mod jwks;
 mod key_reload;
