@@ -20,8 +20,22 @@ pub struct SigningArgs {
     pub hs256_accept_until: Option<OffsetDateTime>,
 }
 
+/// What a key file is, for whoever writes one by hand or by other tools.
+const FORMAT: &str = "\
+A key file is a JWK Set (RFC 7517). Each key has kid, alg and state:
+  next     known to everybody; signs from activates_at, if that is set
+  active   signs, at once or from activates_at; of several, the latest
+  retired  signs no more; needs retires_at
+All of them verify until their retires_at, which should be REFRESH_TOKEN_TTL or
+more after the key stopped signing. Times are as in 2027-01-31T00:00:00Z. Only
+EdDSA (OKP, Ed25519) signs; ES256 (EC, P-256) and RS256 (RSA) verify, and have
+no private part. A server takes a changed file within seconds, or keeps the old
+keys and says why: a key must have been in its file for 10 minutes before it
+signs. To end a key at once, take it out of the file.";
+
 /// Options of `keys`.
 #[derive(Args)]
+#[command(after_help = FORMAT)]
 pub struct KeysArgs {
     /// What to do.
     #[command(subcommand)]

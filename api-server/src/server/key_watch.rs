@@ -21,6 +21,7 @@ pub(super) async fn watch_keys(app: App, file: SigningKeysFile) {
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut loaded: Content = Some(file.digest);
     let mut refused: Option<Content> = None;
+    app.metrics.key_file_in_force();
     loop {
         looks.tick().await;
         let look = file.clone();
