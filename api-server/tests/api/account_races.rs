@@ -5,6 +5,7 @@ use axum::http::{Method, StatusCode};
 use futures::future::join_all;
 use serde_json::{Value, json};
 use sqlx::PgPool;
+use tokio::{sync::oneshot, task::JoinHandle};
 
 use crate::support::{Answer, PASSWORD, Pair, Server};
 
@@ -26,18 +27,28 @@ async fn delete(server: Server, pair: Pair) -> Answer {
     call.bearer(&pair.access).json(&body).send().await
 }
 
-/// Refreshes until that is refused, and gives every pair that came of it.
-async fn refresh_on_and_on(server: Server, mut pair: Pair) -> Vec<Pair> {
-    let mut pairs = vec![pair.clone()];
-    loop {
-        let answer = server.refresh(&pair.refresh).await;
-        if answer.status != StatusCode::OK {
-            answer.assert_problem(401, "invalid-token");
-            return pairs;
+/// Refreshes until that is refused, and gives every pair that came of it. By
+/// the time that this returns it is at it.
+async fn refreshing_on_and_on(server: Server, mut pair: Pair) -> JoinHandle<Vec<Pair>> {
+    let (begun, begins) = oneshot::channel();
+    let task = tokio::spawn(async move {
+        let mut begun = Some(begun);
+        let mut pairs = vec![pair.clone()];
+        loop {
+            let answer = server.refresh(&pair.refresh).await;
+            if answer.status != StatusCode::OK {
+                answer.assert_problem(401, "invalid-token");
+                return pairs;
+            }
+            pair = answer.pair();
+            pairs.push(pair.clone());
+            if let Some(begun) = begun.take() {
+                begun.send(()).unwrap();
+            }
         }
-        pair = answer.pair();
-        pairs.push(pair.clone());
-    }
+    });
+    begins.await.unwrap();
+    task
 }
 
 #[sqlx::test(migrations = false)]
@@ -45,12 +56,11 @@ async fn refreshing_does_not_outrun_another_password(pool: PgPool) {
     let servers = two(pool).await;
     let other = servers[0].tokens("guybrush").await;
     let mine = servers[0].login("guybrush").await.pair();
-    let refreshing = tokio::spawn(refresh_on_and_on(servers[1].clone(), other));
+    let refreshing = refreshing_on_and_on(servers[1].clone(), other).await;
     let body = json!({"current_password": PASSWORD, "new_password": NEW});
     let changed = change_password(servers[0].clone(), mine.clone(), body).await;
     assert_eq!(changed.status, StatusCode::NO_CONTENT);
     let pairs = refreshing.await.unwrap();
-    assert!(pairs.len() > 1, "they did race");
     for pair in pairs.iter().rev().take(3) {
         let answer = servers[1].me(&pair.access).await;
         answer.assert_problem(401, "invalid-token");
@@ -126,11 +136,10 @@ async fn refreshing_does_not_outrun_the_deletion(pool: PgPool) {
     let servers = two(pool).await;
     let other = servers[0].tokens("guybrush").await;
     let mine = servers[0].login("guybrush").await.pair();
-    let refreshing = tokio::spawn(refresh_on_and_on(servers[1].clone(), other));
+    let refreshing = refreshing_on_and_on(servers[1].clone(), other).await;
     let deleted = delete(servers[0].clone(), mine).await;
     assert_eq!(deleted.status, StatusCode::NO_CONTENT);
     let pairs = refreshing.await.unwrap();
-    assert!(pairs.len() > 1, "they did race");
     let answer = servers[1].me(&pairs.last().unwrap().access).await;
     answer.assert_problem(401, "invalid-token");
     let sessions = "SELECT count(*) FROM authstack.sessions";
@@ -182,7 +191,7 @@ async fn refreshing_does_not_outrun_logging_out_everywhere(pool: PgPool) {
     let servers = two(pool).await;
     let other = servers[0].tokens("guybrush").await;
     let mine = servers[0].login("guybrush").await.pair();
-    let refreshing = tokio::spawn(refresh_on_and_on(servers[1].clone(), other));
+    let refreshing = refreshing_on_and_on(servers[1].clone(), other).await;
     let calls = (0..6).map(|n| {
         let call = servers[n % 2].post("/auth/logout/all").bearer(&mine.access);
         tokio::spawn(async move { call.send().await.status.as_u16() })

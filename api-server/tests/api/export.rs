@@ -1,10 +1,17 @@
 //! `GET /auth/user/me/export`
 
-use axum::http::StatusCode;
+use authstack_api::app::router;
+use axum::{
+    body::Body,
+    http::{Request, StatusCode},
+};
+use futures::FutureExt;
+use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use sqlx::PgPool;
+use tower::ServiceExt;
 
-use crate::support::{Answer, PASSWORD, Pair, Server};
+use crate::support::{Answer, PASSWORD, Pair, Server, Setup};
 
 async fn export(server: &Server, pair: &Pair) -> Answer {
     let call = server.get("/auth/user/me/export");
@@ -182,4 +189,29 @@ async fn it_is_for_whoever_is_logged_in(pool: PgPool) {
     server.pool.close().await;
     let answer = export(&server, &pair).await;
     answer.assert_problem(503, "unavailable");
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_client_that_reads_slowly_holds_no_connection(pool: PgPool) {
+    let setup = Setup {
+        connections: Some(1),
+        ..Setup::default()
+    };
+    let server = Server::with(pool, setup).await;
+    let pair = server.tokens("guybrush").await;
+    let request = Request::get("/auth/user/me/export")
+        .header("authorization", format!("Bearer {}", pair.access))
+        .body(Body::empty())
+        .unwrap();
+    let router = router(server.app.clone());
+    let response = router.oneshot(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    let mut body = response.into_body();
+    let first = body.frame().await.unwrap().unwrap();
+    assert!(first.into_data().unwrap().starts_with(b"{\"exported_at\":"));
+    // It asks for more, and does not come back for it.
+    assert!(body.frame().now_or_never().is_none(), "not there yet");
+    assert_eq!(server.me(&pair.access).await.status, StatusCode::OK);
+    let rest = body.collect().await.unwrap().to_bytes();
+    assert!(rest.ends_with(b"]}\n"), "{rest:?}");
 }
