@@ -72,7 +72,8 @@ async fn run(next: Next, request: Request, span: Span) -> Response {
     answer.unwrap_or_else(|_| ApiError::Panic.into_response())
 }
 
-fn add_headers(headers: &mut HeaderMap, request_id: &str, draining: bool) {
+/// Adds the headers that every answer has.
+pub(super) fn add_headers(headers: &mut HeaderMap, request_id: &str, draining: bool) {
     const ALWAYS: [(header::HeaderName, &str); 2] = [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),

@@ -28,7 +28,8 @@ pub(super) struct LoginRequest {
 /// Begins a session. The tokens also come as HTTP-only cookies.
 #[utoipa::path(post, path = "/auth/login", tag = "tokens", request_body = LoginRequest,
     responses(
-        (status = 200, description = "Logged in", body = TokenResponse),
+        (status = 200, description = "Logged in", body = TokenResponse,
+            headers(("set-cookie" = String, description = "Both tokens, as HTTP-only cookies"))),
     ),
     extensions(("x-problems" = json!(["login-refused", "cross-site", "rate-limited", "busy"]))),
 )]

@@ -9,7 +9,7 @@ use axum::{
     routing::get,
 };
 
-use super::{ApiError, problem, request_id};
+use super::{ApiError, edge, problem, request_id};
 use crate::app::App;
 
 /// The routes of the port for operators.
@@ -49,8 +49,10 @@ async fn metrics(State(app): State<App>) -> Response {
     ([(header::CONTENT_TYPE, content_type)], text).into_response()
 }
 
-/// Errors are problems here too.
+/// Errors are problems here too, and answers have the same headers.
 async fn finish(State(app): State<App>, response: Response) -> Response {
     let id = request_id::take_or_make(&axum::http::HeaderMap::new());
-    problem::render(response, app.public_url.origin(), &id)
+    let mut response = problem::render(response, app.public_url.origin(), &id);
+    edge::add_headers(response.headers_mut(), &id, false);
+    response
 }

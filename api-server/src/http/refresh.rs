@@ -31,7 +31,8 @@ pub(super) struct RefreshRequest {
 /// Exchanges a refresh token, from the body or the cookie, for a new pair.
 #[utoipa::path(post, path = "/auth/refresh", tag = "tokens", request_body = Option<RefreshRequest>,
     responses(
-        (status = 200, description = "A new pair", body = TokenResponse),
+        (status = 200, description = "A new pair", body = TokenResponse,
+            headers(("set-cookie" = String, description = "Both tokens, as HTTP-only cookies"))),
     ),
     extensions(("x-problems" = json!(["no-token", "invalid-token", "cross-site", "rate-limited"]))),
 )]

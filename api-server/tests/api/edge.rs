@@ -46,8 +46,10 @@ async fn other_methods_are_problems_that_name_the_right_ones(pool: PgPool) {
 #[sqlx::test(migrations = false)]
 async fn every_answer_has_the_security_headers(pool: PgPool) {
     let server = Server::new(pool).await;
-    for path in ["/", "/auth/", "/nothing", "/auth/user/me"] {
-        let answer = server.get(path).send().await;
+    let calls = ["/", "/auth/", "/nothing", "/auth/user/me"].map(|path| server.get(path));
+    let probes = ["/livez", "/readyz", "/metrics", "/nothing"].map(|path| server.probe(path));
+    for call in calls.into_iter().chain(probes) {
+        let answer = call.send().await;
         assert_eq!(answer.header("x-content-type-options"), "nosniff");
         assert_eq!(answer.header("referrer-policy"), "no-referrer");
         assert_eq!(answer.header("cache-control"), "no-store");
@@ -56,6 +58,41 @@ async fn every_answer_has_the_security_headers(pool: PgPool) {
             "default-src 'none'; frame-ancestors 'none'"
         );
         assert!(answer.headers.get("access-control-allow-origin").is_none());
+    }
+}
+
+#[sqlx::test(migrations = false)]
+async fn pages_have_policies_of_their_own_and_the_other_headers(pool: PgPool) {
+    const DOCUMENTATION: &str = "default-src 'self'; script-src 'self'; \
+        style-src 'self' 'unsafe-inline'; img-src 'self' data:; worker-src 'self' blob:; \
+        frame-ancestors 'none'";
+    let server = Server::new(pool).await;
+    for path in [
+        "/docs/",
+        "/docs/swagger-ui-bundle.js",
+        "/redoc",
+        "/redoc/start.js",
+    ] {
+        let answer = server.get(path).send().await;
+        assert_eq!(answer.header("content-security-policy"), DOCUMENTATION);
+    }
+    for path in [
+        "/docs",
+        "/docs/",
+        "/redoc",
+        "/openapi.json",
+        "/problems",
+        "/problems/busy",
+    ] {
+        let answer = server.get(path).send().await;
+        assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
+        assert_eq!(answer.header("referrer-policy"), "no-referrer", "{path}");
+        let policy = answer.header("content-security-policy");
+        assert!(
+            policy.contains("frame-ancestors 'none'"),
+            "{path}: {policy}"
+        );
+        assert!(!answer.header("x-request-id").is_empty(), "{path}");
     }
 }
 

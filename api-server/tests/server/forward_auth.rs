@@ -87,13 +87,12 @@ impl Nginx {
             .replace("127.0.0.1:8001", &format!("127.0.0.1:{}", api.port))
             .replace("127.0.0.1:3000", &format!("127.0.0.1:{}", echo.port))
             .replace("listen 8080;", &format!("listen 127.0.0.1:{port};"));
-        let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-            .iter()
-            .map(|name| format!("{name}_temp_path {at}/{name};\n"))
-            .collect();
+        let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
+        let temporary = temporary.map(|name| format!("{name}_temp_path {at}/{name};"));
+        let temporary = temporary.join("\n");
         let config = format!(
             "daemon off; master_process off; pid {at}/pid; error_log stderr;\n\
-             events {{}}\nhttp {{\naccess_log off;\n{temporary}{server}}}\n"
+             events {{}}\nhttp {{\naccess_log off;\n{temporary}\n{server}}}\n"
         );
         let file = directory.path().join("nginx.conf");
         fs::write(&file, config).unwrap();
@@ -181,28 +180,66 @@ async fn send(request: RequestBuilder) -> Response {
     request.send().await.unwrap()
 }
 
+/// Headers that a proxy is to set and nobody else.
+fn forged(request: RequestBuilder) -> RequestBuilder {
+    request
+        .header("x-auth-user-id", "0198c5a4-7d3e-7c11-9d33-7b6a5d1f2a10")
+        .header("x-auth-session-id", "forged")
+        .header("x-auth-roles", "admin")
+        .header("x-auth-username", "forged")
+}
+
+/// All of it, with somebody who logged in through nginx.
+struct Stack {
+    nginx: Nginx,
+    echo: Echo,
+    api: Api,
+    postgres: Postgres,
+    access: String,
+}
+
+impl Stack {
+    async fn start() -> Option<Self> {
+        let Some(binary) = nginx() else {
+            eprintln!("skipped: nginx is not installed");
+            return None;
+        };
+        let postgres = Postgres::migrated().await;
+        let api = Api::start(&postgres.url(), &[("TRUSTED_PROXY_HOPS", "1")]).await;
+        api.ready().await;
+        api.tokens("guybrush").await;
+        let echo = Echo::start().await;
+        let nginx = Nginx::start(&binary, &api, &echo).await;
+        let credentials = json!({"username": "guybrush", "password": PASSWORD});
+        let login = nginx.client.post(nginx.url("/auth/login"));
+        let tokens: Value = send(login.json(&credentials)).await.json().await.unwrap();
+        let access = tokens["access_token"].as_str().unwrap().to_owned();
+        Some(Self {
+            nginx,
+            echo,
+            api,
+            postgres,
+            access,
+        })
+    }
+
+    fn by_cookie(&self, request: RequestBuilder) -> RequestBuilder {
+        request.header("cookie", format!("access_token={}", self.access))
+    }
+
+    /// How often the service was asked.
+    fn seen(&self) -> usize {
+        self.echo.requests.load(Ordering::Relaxed)
+    }
+}
+
 #[tokio::test]
 async fn nginx_lets_through_who_is_logged_in_and_says_who_it_is() {
-    let Some(binary) = nginx() else {
-        eprintln!("skipped: nginx is not installed");
+    let Some(stack) = Stack::start().await else {
         return;
     };
-    let postgres = Postgres::migrated().await;
-    let api = Api::start(&postgres.url(), &[("TRUSTED_PROXY_HOPS", "1")]).await;
-    api.ready().await;
-    let echo = Echo::start().await;
-    let nginx = Nginx::start(&binary, &api, &echo).await;
-    let seen = || echo.requests.load(Ordering::Relaxed);
-    api.tokens("guybrush").await;
-
+    let nginx = &stack.nginx;
     // Nobody, whatever they claim to be.
-    let forged = |request: RequestBuilder| {
-        request
-            .header("x-auth-user-id", "0198c5a4-7d3e-7c11-9d33-7b6a5d1f2a10")
-            .header("x-auth-session-id", "forged")
-            .header("x-auth-roles", "admin")
-            .header("x-auth-username", "forged")
-    };
     for request in [
         nginx.get(),
         forged(nginx.get()),
@@ -215,81 +252,74 @@ async fn nginx_lets_through_who_is_logged_in_and_says_who_it_is() {
         assert!(refused.headers().contains_key("www-authenticate"));
     }
     // Nor is the question itself anybody's to ask in this way.
-    assert_eq!(
-        send(nginx.client.get(nginx.url("/.verify"))).await.status(),
-        404
-    );
-    assert_eq!(seen(), 0, "the service was never asked");
+    let question = nginx.client.get(nginx.url("/.verify"));
+    assert_eq!(send(question).await.status(), 404);
+    assert_eq!(stack.seen(), 0);
 
-    // Login through the same nginx.
-    let credentials = json!({"username": "guybrush", "password": PASSWORD});
-    let login = nginx
-        .client
-        .post(nginx.url("/auth/login"))
-        .json(&credentials);
-    let tokens: Value = send(login).await.json().await.unwrap();
-    let access = tokens["access_token"].as_str().unwrap();
-    let me: Value = api.me(access).await.json().await.unwrap();
-    let by_cookie =
-        |request: RequestBuilder| request.header("cookie", format!("access_token={access}"));
-
+    let me: Value = stack.api.me(&stack.access).await.json().await.unwrap();
     for request in [
-        forged(nginx.get().bearer_auth(access)),
-        forged(by_cookie(nginx.get())),
-        by_cookie(nginx.get()),
+        forged(nginx.get().bearer_auth(&stack.access)),
+        forged(stack.by_cookie(nginx.get())),
+        stack.by_cookie(nginx.get()),
     ] {
         let echoed = echoed(request).await;
         let headers = &echoed["headers"];
         assert_eq!(headers["x-auth-user-id"], me["id"]);
         assert_eq!(headers["x-auth-username"], "guybrush");
-        assert_ne!(headers["x-auth-session-id"], "forged");
         assert_eq!(headers["x-auth-session-id"].as_str().unwrap().len(), 36);
         // No roles: nginx sends no header for an empty one.
         assert_eq!(headers.get("x-auth-roles"), None);
         assert_eq!(headers.get("authorization"), None, "the token stays here");
     }
-    give_roles(&postgres).await;
-    assert_eq!(
-        echoed(nginx.get().bearer_auth(access)).await["headers"]["x-auth-roles"],
-        "editor,x"
-    );
+    give_roles(&stack.postgres).await;
+    let echoed = echoed(nginx.get().bearer_auth(&stack.access)).await;
+    assert_eq!(echoed["headers"]["x-auth-roles"], "editor,x");
+}
 
-    // What changes something: from the same site, with its body; not from another.
-    let own = by_cookie(nginx.post()).header("sec-fetch-site", "same-origin");
-    let arrived = echoed(own).await;
-    assert_eq!(
-        (&arrived["method"], &arrived["body"]),
-        (&json!("POST"), &json!("a thing"))
-    );
-    let before = seen();
+#[tokio::test]
+async fn nginx_refuses_what_another_site_would_change_and_who_has_logged_out() {
+    let Some(stack) = Stack::start().await else {
+        return;
+    };
+    let nginx = &stack.nginx;
+    let own = stack.by_cookie(nginx.post());
+    let arrived = echoed(own.header("sec-fetch-site", "same-origin")).await;
+    assert_eq!(arrived["method"], "POST");
+    assert_eq!(arrived["body"], "a thing");
+    // Without fetch metadata, the origin must be the host that was called.
+    let origin = nginx.url("");
+    let own = stack.by_cookie(nginx.post()).header("origin", origin);
+    assert_eq!(send(own).await.status(), 200);
+
+    let before = stack.seen();
     for (name, value) in [
         ("sec-fetch-site", "cross-site"),
         ("sec-fetch-site", "same-site"),
         ("origin", "https://evil.example"),
         ("origin", "null"),
     ] {
-        let foreign = by_cookie(nginx.post()).header(name, value);
-        // What a client says of its method is not what counts.
+        let foreign = stack.by_cookie(nginx.post()).header(name, value);
+        // What a client says of its method and host is not what counts.
         let foreign = foreign
             .header("x-forwarded-method", "GET")
-            .header("x-original-method", "GET");
+            .header("x-original-method", "GET")
+            .header("x-forwarded-host", "evil.example");
         assert_eq!(send(foreign).await.status(), 403, "{name}: {value}");
     }
-    assert_eq!(seen(), before, "the service was never asked");
-    assert_eq!(
-        send(by_cookie(nginx.get()).header("sec-fetch-site", "cross-site"))
-            .await
-            .status(),
-        200
-    );
+    assert_eq!(stack.seen(), before);
+    let reading = stack.by_cookie(nginx.get());
+    let reading = reading.header("sec-fetch-site", "cross-site");
+    assert_eq!(send(reading).await.status(), 200);
 
-    // Logout counts from the next request on.
-    let logout = nginx
-        .client
-        .post(nginx.url("/auth/logout"))
-        .bearer_auth(access);
-    assert_eq!(send(logout).await.status(), 204);
-    let before = seen();
-    assert_eq!(send(nginx.get().bearer_auth(access)).await.status(), 401);
-    assert_eq!(seen(), before);
+    let logout = nginx.client.post(nginx.url("/auth/logout"));
+    let logout = send(logout.bearer_auth(&stack.access)).await;
+    assert_eq!(logout.status(), 204);
+    let before = stack.seen();
+    for request in [
+        nginx.get().bearer_auth(&stack.access),
+        stack.by_cookie(nginx.get()),
+    ] {
+        assert_eq!(send(request).await.status(), 401);
+    }
+    assert_eq!(stack.seen(), before);
 }
