@@ -13,6 +13,7 @@ use crate::{
         account_list::AccountFilter,
         administration::Refusal,
         audit_log::{AuditEntry, AuditFilter},
+        sessions::EndReason,
     },
 };
 
@@ -67,8 +68,11 @@ impl App {
         origin: &Origin,
     ) -> Result<(), AppError> {
         let ended = self.store.end_sessions_of(actor, user, origin).await?;
-        self.unless_refused(ended, Action::AdminUserLogout, (actor, Some(user)), origin)
-            .await
+        let ended = self
+            .unless_refused(ended, Action::AdminUserLogout, (actor, Some(user)), origin)
+            .await?;
+        self.metrics.sessions_ended(EndReason::Admin, ended);
+        Ok(())
     }
 
     /// What was done, or the error for its refusal, which is written down where

@@ -3,14 +3,17 @@
 use secrecy::SecretString;
 
 use super::{App, AppError, Invalid, Origin, new_password::hash_new};
-use crate::domain::{
-    account::{Account, Change},
-    audit::Action,
-    email::Email,
-    ids::UserId,
-    password::NewPassword,
-    role::Roles,
-    username::Username,
+use crate::{
+    domain::{
+        account::{Account, Change},
+        audit::Action,
+        email::Email,
+        ids::UserId,
+        password::NewPassword,
+        role::Roles,
+        username::Username,
+    },
+    store::sessions::EndReason,
 };
 
 /// What an administrator asks to be different; what is absent stays.
@@ -46,13 +49,12 @@ impl App {
         }
         let changed = self.store.change_account(actor, user, &change, origin);
         let changed = changed.await?;
-        self.unless_refused(
-            changed,
-            Action::AdminUserChange,
-            (actor, Some(user)),
-            origin,
-        )
-        .await
+        let concerned = (actor, Some(user));
+        let (account, ended) = self
+            .unless_refused(changed, Action::AdminUserChange, concerned, origin)
+            .await?;
+        self.metrics.sessions_ended(EndReason::Admin, ended);
+        Ok(account)
     }
 
     /// Judges all fields, to report everything that is wrong. A password is

@@ -61,9 +61,14 @@ impl App {
         };
         let event = Event::success(Action::TokenRevoke);
         let event = event.with(serde_json::json!({ "client_id": client }));
-        self.store
-            .end_session(session, EndReason::TokenRevoke, event, origin)
-            .await?;
+        let reason = EndReason::TokenRevoke;
+        if self
+            .store
+            .end_session(session, reason, event, origin)
+            .await?
+        {
+            self.metrics.sessions_ended(reason, 1);
+        }
         Ok(())
     }
 }

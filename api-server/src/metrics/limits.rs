@@ -52,7 +52,9 @@ impl Metrics {
     pub fn sessions_ended(&self, reason: EndReason, count: i64) {
         let label = Label::from_static_parts("reason", reason.as_str());
         let count = u64::try_from(count).unwrap_or(0);
-        self.counter(ENDED, vec![label]).increment(count);
+        if count > 0 {
+            self.counter(ENDED, vec![label]).increment(count);
+        }
     }
 
     /// Counts something that a limit refused, and who said so.

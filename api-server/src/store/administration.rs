@@ -82,15 +82,16 @@ impl Store {
         settle(connection, answer)
     }
 
-    /// Changes an account on behalf of an administrator. What is the same
-    /// already is left alone, and nothing is written down of it.
+    /// Changes an account on behalf of an administrator, and counts the
+    /// sessions that this ended. What is the same already is left alone, and
+    /// nothing is written down of it.
     pub async fn change_account(
         &self,
         actor: UserId,
         user: UserId,
         change: &Change,
         origin: &Origin,
-    ) -> Result<Result<Account, Refusal>, StoreError> {
+    ) -> Result<Result<(Account, i64), Refusal>, StoreError> {
         let mut connection = self.acquire().await?;
         let answer = within(async {
             let mut transaction = connection.begin().await?;
@@ -100,7 +101,7 @@ impl Store {
             };
             let entailed = change.against(&held.account);
             if entailed.fields.is_empty() {
-                return Ok(Ok(held.account));
+                return Ok(Ok((held.account, 0)));
             }
             if entailed.unmakes_admin && held.last_admin {
                 return Ok(Err(Refusal::LastAdmin));
@@ -109,14 +110,16 @@ impl Store {
                 Ok(after) => after,
                 Err(taken) => return Ok(Err(Refusal::Taken(taken))),
             };
-            if entailed.ends_sessions {
-                end_sessions(&mut transaction, user, None, EndReason::Admin).await?;
-            }
+            let ended = if entailed.ends_sessions {
+                end_sessions(&mut transaction, user, None, EndReason::Admin).await?
+            } else {
+                0
+            };
             let event = Event::success(Action::AdminUserChange).by(actor).to(user);
             let detail = json!({"fields": entailed.fields, "effects": entailed.effects});
             audit::record(&mut transaction, &event.with(detail), origin).await?;
             transaction.commit().await?;
-            Ok(Ok(after))
+            Ok(Ok((after, ended)))
         })
         .await;
         settle(connection, answer)
@@ -150,13 +153,14 @@ impl Store {
         settle(connection, answer)
     }
 
-    /// Ends every session of a user on behalf of an administrator.
+    /// Ends every session of a user on behalf of an administrator, and counts
+    /// them.
     pub async fn end_sessions_of(
         &self,
         actor: UserId,
         user: UserId,
         origin: &Origin,
-    ) -> Result<Result<(), Refusal>, StoreError> {
+    ) -> Result<Result<i64, Refusal>, StoreError> {
         let mut connection = self.acquire().await?;
         let event = Event::success(Action::AdminUserLogout).by(actor).to(user);
         let answer = within(async {
@@ -164,10 +168,10 @@ impl Store {
             if let Err(refused) = hold(&mut transaction, actor, user).await? {
                 return Ok(Err(refused));
             }
-            end_sessions(&mut transaction, user, None, EndReason::Admin).await?;
+            let ended = end_sessions(&mut transaction, user, None, EndReason::Admin).await?;
             audit::record(&mut transaction, &event, origin).await?;
             transaction.commit().await?;
-            Ok(Ok(()))
+            Ok(Ok(ended))
         })
         .await;
         settle(connection, answer)

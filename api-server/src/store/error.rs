@@ -25,9 +25,10 @@ const PASSING_CLASSES: [&str; 5] = ["08", "40", "53", "57", "58"];
 
 /// Single states, likewise: read-only after a failover, no such role or wrong
 /// password (credentials being changed), no such database, and no schema or
-/// table or function or no right to it (not yet migrated).
-const PASSING_STATES: [&str; 8] = [
-    "25006", "28000", "28P01", "3D000", "3F000", "42P01", "42501", "42883",
+/// table or function or no right to it (not yet migrated), and what a standby
+/// says of a table that it does not have, because it is not logged.
+const PASSING_STATES: [&str; 9] = [
+    "0A000", "25006", "28000", "28P01", "3D000", "3F000", "42P01", "42501", "42883",
 ];
 
 impl From<sqlx::Error> for StoreError {

@@ -544,6 +544,15 @@ async fn a_limiter_that_cannot_count_refuses(pool: PgPool) {
             "ALTER FUNCTION authstack.take_tokens RENAME TO elsewhere",
             "ALTER FUNCTION authstack.elsewhere RENAME TO take_tokens",
         ),
+        // What a standby says, which has no unlogged table.
+        (
+            "ALTER FUNCTION authstack.take_tokens RENAME TO elsewhere;
+             CREATE FUNCTION authstack.take_tokens(bytea[], bigint[], bigint[], boolean[])
+             RETURNS TABLE (place bigint, wait bigint) LANGUAGE plpgsql AS
+             $$ BEGIN RAISE EXCEPTION USING ERRCODE = '0A000'; END $$",
+            "DROP FUNCTION authstack.take_tokens;
+             ALTER FUNCTION authstack.elsewhere RENAME TO take_tokens",
+        ),
     ] {
         // What this server knows to be used up needs no database.
         let answer = guess(&server, "192.0.2.9", "guybrush").await;

@@ -15,6 +15,7 @@ mod disk;
 mod drain;
 mod forward_auth;
 mod idle;
+mod housekeeping;
 mod keys;
 mod log;
 mod outage;
