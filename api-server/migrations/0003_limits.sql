@@ -35,7 +35,9 @@ CREATE UNLOGGED TABLE authstack.buckets (
 CREATE FUNCTION authstack.take_tokens(
     keys bytea[], bursts bigint[], periods bigint[], quiet boolean[]
 ) RETURNS TABLE (place bigint, wait bigint)
-LANGUAGE plpgsql AS $$
+-- Planned in a session that began while the table was small, a scan of all of it
+-- would stay in use while a flood makes it large.
+LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
     moment      timestamptz;
     open_empty  boolean;

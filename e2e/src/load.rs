@@ -6,7 +6,15 @@ use http::Method;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::gateway::{Answer, Gateway, Tokens, User};
+use crate::gateway::{Answer, Gateway, Tokens};
+
+/// How many people there are. Each registers first, and an address may do that
+/// twenty times an hour.
+const PEOPLE: u64 = 5;
+/// Milliseconds between two logins of a person: one in six seconds is allowed.
+const LOGIN_EVERY: u64 = 6_100;
+/// Milliseconds between two refreshes of a session: one a second is allowed.
+const REFRESH_EVERY: u64 = 1_010;
 
 /// Clients at work.
 pub struct Load {
@@ -25,26 +33,30 @@ pub struct Outcome {
 
 impl Load {
     /// Starts clients as there are in life: programs that keep their connection
-    /// and programs that do not, reading profiles; browsers that refresh; and
-    /// people who log in.
-    pub async fn start(gateway: &Gateway, user: &User, tokens: &Tokens) -> Self {
+    /// and programs that do not, reading profiles; and people who log in, and
+    /// whose browsers refresh, as often as limits let them.
+    pub async fn start(gateway: &Gateway, tokens: &Tokens) -> Self {
         let (stop, stopped) = watch::channel(false);
         let mut clients = JoinSet::new();
         for gateway in [gateway.clone(), gateway.without_keepalive()] {
             let (tokens, stopped) = (tokens.clone(), stopped.clone());
             clients.spawn(repeat(stopped, 20, async move || gateway.me(&tokens).await));
         }
-        let (person, at) = (user.clone(), gateway.clone());
-        let login = async move || at.try_login(&person).await;
-        clients.spawn(repeat(stopped.clone(), 200, login));
-        let browser = gateway.browser();
-        Tokens::of(&browser.try_login(user).await.unwrap());
-        // By cookie, each time with the token that the last answer set.
-        let refresh = async move || {
-            let request = browser.request(Method::POST, "/auth/refresh");
-            browser.send(request).await
-        };
-        clients.spawn(repeat(stopped, 100, refresh));
+        for _ in 0..PEOPLE {
+            let (person, at) = (gateway.register().await, gateway.clone());
+            let browser = gateway.browser();
+            Tokens::of(&browser.try_login(&person).await.unwrap());
+            let login = async move || at.try_login(&person).await;
+            clients.spawn(repeat(stopped.clone(), LOGIN_EVERY, login));
+            // By cookie, each time with the token that the last answer set.
+            let refresh = async move || {
+                let request = browser.request(Method::POST, "/auth/refresh");
+                browser.send(request).await
+            };
+            clients.spawn(repeat(stopped.clone(), REFRESH_EVERY, refresh));
+            // Their requests shall not all come at once.
+            tokio::time::sleep(Duration::from_millis(LOGIN_EVERY / PEOPLE)).await;
+        }
         Self { stop, clients }
     }
 

@@ -2,17 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use authstack_api::{
-    domain::limit::Limit,
-    store::limits::{Bucket, Empty},
-};
 use axum::http::{Method, StatusCode};
 use futures::future::join_all;
-use proptest::{
-    prelude::*,
-    strategy::{Strategy, ValueTree},
-    test_runner::TestRunner,
-};
 use serde_json::json;
 use sqlx::PgPool;
 
@@ -57,7 +48,7 @@ async fn register(server: &Server, address: &str, username: &str) -> Answer {
 }
 
 /// Lets the time of the buckets pass, without waiting.
-async fn pass(server: &Server, time: Duration) {
+pub(crate) async fn pass(server: &Server, time: Duration) {
     shift(server, -i64::try_from(time.as_micros()).unwrap()).await;
 }
 
@@ -663,118 +654,4 @@ async fn metric(server: &Server, name: &str) -> u64 {
             .is_some_and(|rest| rest.starts_with(' '))
     });
     line.map_or(0, |line| line.rsplit(' ').next().unwrap().parse().unwrap())
-}
-
-/// The textbook's token bucket, in halves of tokens.
-struct Model {
-    burst: u32,
-    quiet: bool,
-    halves: u32,
-}
-
-/// What is done to the buckets.
-#[derive(Clone, Debug)]
-enum Step {
-    /// Half a period passes, so often.
-    Wait(u32),
-    /// A token is wanted from each of these.
-    Take(Vec<usize>),
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    let some = prop::sample::subsequence(vec![0, 1, 2, 3], 1..=4).prop_shuffle();
-    prop_oneof![
-        1 => (0_u32..6).prop_map(Step::Wait),
-        3 => some.prop_map(Step::Take),
-    ]
-}
-
-/// The statement in the database does what a token bucket does: many walks at
-/// random, beside a model that counts tokens.
-#[sqlx::test(migrations = false)]
-async fn buckets_hold_what_the_model_says(pool: PgPool) {
-    let server = limited(&pool).await;
-    let mut runner = TestRunner::deterministic();
-    for walk in 0_u8..20 {
-        let sizes = prop::collection::vec((1_u32..5, any::<bool>()), 4);
-        let sizes = sizes.new_tree(&mut runner).unwrap().current();
-        let mut models: Vec<_> = sizes
-            .into_iter()
-            .map(|(burst, quiet)| Model {
-                burst,
-                quiet,
-                halves: 2 * burst,
-            })
-            .collect();
-        let steps = prop::collection::vec(step(), 30).new_tree(&mut runner);
-        for step in steps.unwrap().current() {
-            match step {
-                Step::Wait(halves) => {
-                    pass(&server, Duration::from_mins(30) * halves).await;
-                    for model in &mut models {
-                        model.halves = (model.halves + halves).min(2 * model.burst);
-                    }
-                }
-                Step::Take(places) => take(&server, walk, &mut models, &places).await,
-            }
-        }
-    }
-}
-
-async fn take(server: &Server, walk: u8, models: &mut [Model], places: &[usize]) {
-    let buckets: Vec<_> = places
-        .iter()
-        .map(|&place| Bucket {
-            key: [
-                walk,
-                u8::try_from(place).unwrap(),
-                0,
-                0,
-                0,
-                0,
-                0,
-                0,
-                0,
-                0,
-                0,
-                0,
-                0,
-                0,
-                0,
-                0,
-            ],
-            limit: format!("{}/1h", models[place].burst)
-                .parse::<Limit>()
-                .unwrap(),
-            quiet: models[place].quiet,
-        })
-        .collect();
-    let mut empty = server.app.store.take_tokens(&buckets).await.unwrap();
-    empty.sort_by_key(|empty| empty.place);
-    let expected: Vec<_> = (0..places.len())
-        .filter(|&asked| models[places[asked]].halves < 2)
-        .collect();
-    assert_eq!(places_of(&empty), expected, "walk {walk}");
-    for Empty { place, wait } in empty {
-        let halves = 2 - models[places[place]].halves;
-        let exact = Duration::from_mins(30) * halves;
-        let slack = exact
-            .checked_sub(wait)
-            .expect("not longer than the model says");
-        assert!(slack < Duration::from_mins(5), "{wait:?}, not {exact:?}");
-    }
-    let refused_by = |quiet: bool| {
-        let mut refusing = expected.iter().map(|&asked| &models[places[asked]]);
-        refusing.any(|model| model.quiet == quiet)
-    };
-    let (open, quiet) = (refused_by(false), refused_by(true));
-    for &place in places {
-        if !open && !(models[place].quiet && quiet) {
-            models[place].halves -= 2;
-        }
-    }
-}
-
-fn places_of(empty: &[Empty]) -> Vec<usize> {
-    empty.iter().map(|empty| empty.place).collect()
 }

@@ -9,6 +9,7 @@
 mod account_races;
 mod admin;
 mod audit;
+mod buckets;
 mod concurrency;
 mod contract;
 mod cookies;

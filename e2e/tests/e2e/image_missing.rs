@@ -48,7 +48,7 @@ async fn of_the_api_while_it_serves() {
     let user = gateway.register().await;
     let tokens = gateway.login(&user).await;
     let before = site.lives("shop", "api").await;
-    let load = Load::start(&gateway, &user, &tokens).await;
+    let load = Load::start(&gateway, &tokens).await;
 
     let bad = json!({"api": {"image": MISSING_IMAGE}});
     let bad = authstack_e2e::merged(good.clone(), bad);

@@ -17,12 +17,12 @@ async fn changes_roll_the_pods_that_read_them_and_no_others() {
     let user = gateway.register().await;
     let tokens = gateway.login(&user).await;
 
-    let load = Load::start(&gateway, &user, &tokens).await;
+    let load = Load::start(&gateway, &tokens).await;
     let spec = merged(spec, json!({"tokens": {"accessTTL": "2h"}}));
     assert_eq!(replaced(&site, &spec).await, ["api"]);
     load.stop().await.assert_flawless("a rollout of the API");
 
-    let load = Load::start(&gateway, &user, &tokens).await;
+    let load = Load::start(&gateway, &tokens).await;
     let spec = merged(spec, json!({"nginx": {"trustedProxies": ["192.0.2.0/24"]}}));
     assert_eq!(replaced(&site, &spec).await, ["nginx"]);
     load.stop().await.assert_flawless("a rollout of nginx");
