@@ -1,6 +1,9 @@
 //! `POST /auth/login`
 
-use std::time::Instant;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use authstack_api::crypto::hasher::Limits;
 use axum::http::StatusCode;
@@ -221,19 +224,22 @@ async fn others_are_served_while_passwords_wait(pool: PgPool) {
     };
     let server = Server::with(pool, setup).await;
     let pair = server.tokens("guybrush").await;
+    let done = Arc::new(AtomicUsize::new(0));
     let flood = tokio::spawn({
-        let server = server.clone();
+        let (server, done) = (server.clone(), Arc::clone(&done));
         async move {
-            let logins = (0..40).map(|_| login(&server, "guybrush", PASSWORD));
+            let logins = (0..40).map(async |_| {
+                login(&server, "guybrush", PASSWORD).await;
+                done.fetch_add(1, Ordering::Relaxed);
+            });
             futures::future::join_all(logins).await
         }
     });
     tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    let started = Instant::now();
     assert_eq!(server.me(&pair.access).await.status, StatusCode::OK);
-    let took = started.elapsed();
-    assert!(!flood.is_finished(), "the flood was over too soon to tell");
-    assert!(took < std::time::Duration::from_millis(200), "{took:?}");
+    // One thread hashes; who waited behind forty passwords would see them done.
+    let done = done.load(Ordering::Relaxed);
+    assert!(done < 20, "{done} logins came first");
     flood.abort();
 }
 
