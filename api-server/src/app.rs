@@ -26,6 +26,7 @@ pub mod create_account;
 pub mod delete_account;
 mod error;
 pub mod export;
+pub mod first_admin;
 pub mod housekeeping;
 pub mod introspect;
 pub mod keys;

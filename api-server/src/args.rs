@@ -8,6 +8,7 @@ use std::{
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, builder::Resettable};
 
+mod admin;
 mod common;
 mod keys;
 mod limits;
@@ -16,7 +17,8 @@ mod serve;
 mod services;
 mod traces;
 
-pub use common::{DatabaseArgs, LogArgs, LogLevel};
+pub use admin::{AdminArgs, AdminCommand, AdminCreateArgs, FirstAdminArgs};
+pub use common::{DatabaseArgs, LogArgs, LogLevel, PasswordArgs};
 pub use keys::{KeysArgs, KeysCommand, RotateArgs, SigningArgs};
 pub use limits::{HousekeepingArgs, LimitArgs, RateLimits};
 pub use migrate::{HealthcheckArgs, MigrateArgs};
@@ -45,6 +47,8 @@ pub enum Command {
     Serve(Box<ServeArgs>),
     /// Bring the database's schema up to date, and grant RUNTIME_ROLE its rights.
     Migrate(MigrateArgs),
+    /// Make the first administrator, or another.
+    Admin(AdminArgs),
     /// Make and rotate the files that SIGNING_KEYS_FILE names.
     Keys(KeysArgs),
     /// Print the OpenAPI document.

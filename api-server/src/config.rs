@@ -13,14 +13,16 @@ use crate::{
         DatabaseArgs, HousekeepingArgs, LimitArgs, LogLevel, RateLimits, Registration, ServeArgs,
     },
     crypto::{hasher::Limits, keys::Keys, memory, phc},
-    domain::{password::PasswordPolicy, ttl::Ttl},
+    domain::{account::NewAccount, password::PasswordPolicy, ttl::Ttl},
     store::connect::connect_options,
 };
 
+mod accounts;
 pub mod services;
 mod signing;
 mod traces;
 
+pub use accounts::password_policy;
 use services::Services;
 pub use signing::{SecretBytes, SigningKeysFile};
 pub use traces::Traces;
@@ -47,6 +49,8 @@ pub struct Config {
     pub audience: String,
     /// How long things live, and what accounts may be made.
     pub rules: Rules,
+    /// The administrator to make, if there is none.
+    pub first_admin: Option<NewAccount>,
     /// How many proxies to believe about client addresses.
     pub trusted_proxy_hops: u8,
     /// What hashing may take.
@@ -151,9 +155,6 @@ impl Config {
         if args.tokens.audience.is_empty() {
             return Err(ConfigError::new("AUDIENCE", "must not be empty"));
         }
-        let mut words = args.accounts.password_forbidden_words;
-        words.extend(public_url.words());
-        words.extend(["authstack", "dataviv"].map(str::to_owned));
         let rules = Rules {
             access_ttl: args.tokens.access_token_ttl.unwrap_or(Ttl::from_secs(
                 u64::from(args.tokens.access_token_expire_minutes) * 60,
@@ -161,8 +162,7 @@ impl Config {
             refresh_ttl: args.tokens.refresh_token_ttl.unwrap_or(Ttl::from_secs(
                 u64::from(args.tokens.refresh_token_expire_days) * 86_400,
             )),
-            password_policy: PasswordPolicy::new(args.accounts.password_min_length, &words)
-                .map_err(|e| ConfigError::new("PASSWORD_MIN_LENGTH", e))?,
+            password_policy: password_policy(args.accounts.passwords, &public_url)?,
             registration_open: args.accounts.registration == Registration::Open,
         };
         if rules.refresh_ttl < rules.access_ttl {
@@ -174,6 +174,7 @@ impl Config {
                 ),
             ));
         }
+        let first_admin = accounts::first_admin(args.first_admin, &rules.password_policy)?;
         let hash_threads = args
             .hashing
             .hash_threads
@@ -189,6 +190,7 @@ impl Config {
             issuer,
             audience: args.tokens.audience,
             rules,
+            first_admin,
             trusted_proxy_hops: args.network.trusted_proxy_hops,
             hashing: Limits::new(
                 hash_threads,
@@ -307,17 +309,6 @@ impl PublicUrl {
         &self.origin
     }
 
-    /// The names that the host is made of, but for its top-level domain.
-    fn words(&self) -> Vec<String> {
-        let url = Url::parse(&self.origin).ok();
-        let host = url.as_ref().and_then(Url::host);
-        let Some(url::Host::Domain(name)) = host else {
-            return Vec::new();
-        };
-        let names = name.rsplit_once('.').map_or(name, |(names, _)| names);
-        names.split(['.', '-']).map(str::to_owned).collect()
-    }
-
     /// Whether clients speak TLS, whoever ends it.
     #[must_use]
     pub fn is_https(&self) -> bool {
@@ -348,21 +339,6 @@ mod tests {
             "https://example.com/#f",
         ] {
             assert!(PublicUrl::parse(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn the_words_of_a_host_are_names() {
-        for (url, expected) in [
-            (
-                "https://auth.big-shop.example",
-                &["auth", "big", "shop"][..],
-            ),
-            ("http://localhost:8001", &["localhost"]),
-            ("http://192.0.2.1:8001", &[]),
-            ("http://[2001:db8::1]", &[]),
-        ] {
-            assert_eq!(PublicUrl::parse(url).unwrap().words(), expected, "{url}");
         }
     }
 

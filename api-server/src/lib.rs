@@ -8,6 +8,7 @@
     reason = "each layer has one error type, whose variants say what they mean"
 )]
 
+pub mod admin;
 pub mod app;
 pub mod args;
 pub mod config;

@@ -4,7 +4,11 @@ use std::{io::Write, path::Path, process::ExitCode};
 
 use anyhow::Context;
 use authstack_api::{
-    args::{Cli, Command, HealthcheckArgs, MigrateArgs, ServeArgs, one_line},
+    admin,
+    args::{
+        AdminCommand, AdminCreateArgs, Cli, Command, HealthcheckArgs, MigrateArgs, ServeArgs,
+        one_line,
+    },
     config::{self, Config},
     dotenv::{self, Dotenv},
     healthcheck,
@@ -44,6 +48,9 @@ fn run(command: Command, dotenv: &Dotenv) -> anyhow::Result<()> {
     match command {
         Command::Serve(args) => serve(*args, dotenv),
         Command::Migrate(args) => run_migrations(args, dotenv),
+        Command::Admin(args) => match args.command {
+            AdminCommand::Create(args) => create_admin(*args, dotenv),
+        },
         Command::Keys(args) => Ok(keys::run(&args, &mut std::io::stdout())?),
         Command::Openapi => print_document(),
         Command::Healthcheck(HealthcheckArgs {
@@ -72,6 +79,16 @@ fn run_migrations(args: MigrateArgs, dotenv: &Dotenv) -> anyhow::Result<()> {
     let patience = args.migrate_timeout.duration();
     let role = args.runtime_role.as_deref();
     Ok(runtime.block_on(migrate(&database, role, patience))?)
+}
+
+fn create_admin(args: AdminCreateArgs, dotenv: &Dotenv) -> anyhow::Result<()> {
+    let _log = telemetry::init(args.log.log_level, None)?;
+    warn_about(dotenv);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("the runtime cannot start")?;
+    Ok(runtime.block_on(admin::create(args, &mut std::io::stdout()))?)
 }
 
 fn print_document() -> anyhow::Result<()> {

@@ -25,9 +25,11 @@ use tower::ServiceExt;
 use crate::{
     app::{App, router},
     config::{Config, Listen},
+    domain::account::NewAccount,
     http::operations_router,
 };
 
+mod first_admin;
 mod housekeeping;
 mod key_watch;
 
@@ -57,6 +59,7 @@ pub async fn serve(config: Config) -> io::Result<()> {
     let (drain_delay, drain_timeout) = (config.drain_delay, config.drain_timeout);
     let key_file = config.signing_keys_file.clone();
     let (limited, housekeeping) = (config.limits.is_some(), config.housekeeping);
+    let first_admin = config.first_admin.clone();
     let app = App::new(config)?;
     app.announce_keys();
     let clients = bind(listen, listen.port)?;
@@ -70,8 +73,8 @@ pub async fn serve(config: Config) -> io::Result<()> {
     if !limited {
         tracing::warn!("RATE_LIMITS is off: passwords may be guessed as fast as they are hashed");
     }
-    tokio::spawn(watch_for_schema(app.clone()));
     tokio::spawn(housekeeping::run(app.clone(), housekeeping));
+    tokio::spawn(watch_for_schema(app.clone(), first_admin));
     tokio::spawn(fold_metrics(app.clone()));
     if let Some(file) = key_file {
         tokio::spawn(key_watch::watch_keys(app.clone(), file));
@@ -150,7 +153,7 @@ impl StopSignals {
 
 /// Ready once the schema has been seen. Until then the server answers what it
 /// can; a database that comes later needs no restart.
-async fn watch_for_schema(app: App) {
+async fn watch_for_schema(app: App, first_admin: Option<NewAccount>) {
     let mut announced = false;
     loop {
         let waiting_for = match app.store.schema_is_ready().await {
@@ -164,8 +167,17 @@ async fn watch_for_schema(app: App) {
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
+    // Tried before clients come, who may be the administrator; but what fails
+    // and passes holds nobody up.
+    let unsettled = match first_admin {
+        Some(account) if !first_admin::settle(&app, &account).await => Some(account),
+        _ => None,
+    };
     app.readiness.schema_seen();
     tracing::info!("ready");
+    if let Some(account) = unsettled {
+        first_admin::until_settled(app, account).await;
+    }
 }
 
 async fn fold_metrics(app: App) {

@@ -22,6 +22,7 @@ pub mod audit_log;
 pub mod connect;
 mod error;
 pub mod export;
+pub mod first_admin;
 pub mod housekeeping;
 pub mod limits;
 pub mod migrate;

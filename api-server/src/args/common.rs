@@ -42,3 +42,16 @@ pub enum LogLevel {
     /// Everything.
     Trace,
 }
+
+/// What may become a password.
+#[derive(Args, Clone)]
+pub struct PasswordArgs {
+    /// The fewest characters of a new password, from 8 to 128.
+    #[arg(long, env = "PASSWORD_MIN_LENGTH", default_value_t = 8)]
+    pub password_min_length: usize,
+    /// Words, with commas between, that a new password must be more than: names
+    /// of products and of who runs this. The host of PUBLIC_URL is among them
+    /// anyway.
+    #[arg(long, env = "PASSWORD_FORBIDDEN_WORDS", value_delimiter = ',')]
+    pub password_forbidden_words: Vec<String>,
+}

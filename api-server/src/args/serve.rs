@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use clap::{Args, ValueEnum};
 
 use super::{
-    common::{DatabaseArgs, LogArgs},
+    admin::FirstAdminArgs,
+    common::{DatabaseArgs, LogArgs, PasswordArgs},
     keys::SigningArgs,
     limits::{HousekeepingArgs, LimitArgs},
     services::ServiceArgs,
@@ -35,6 +36,9 @@ pub struct ServeArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment would become help text")]
     pub accounts: AccountArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment would become help text")]
+    pub first_admin: FirstAdminArgs,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment would become help text")]
     pub hashing: HashArgs,
@@ -120,14 +124,9 @@ pub struct AccountArgs {
     /// Whether anybody may make an account.
     #[arg(long, env = "REGISTRATION", default_value = "open", ignore_case = true)]
     pub registration: Registration,
-    /// The fewest characters of a new password, from 8 to 128.
-    #[arg(long, env = "PASSWORD_MIN_LENGTH", default_value_t = 8)]
-    pub password_min_length: usize,
-    /// Words, with commas between, that a new password must be more than: names
-    /// of products and of who runs this. The host of PUBLIC_URL is among them
-    /// anyway.
-    #[arg(long, env = "PASSWORD_FORBIDDEN_WORDS", value_delimiter = ',')]
-    pub password_forbidden_words: Vec<String>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment would become help text")]
+    pub passwords: PasswordArgs,
 }
 
 /// Whether anybody may make an account.

@@ -1,0 +1,476 @@
+//! The first administrator: by command, and by the environment of servers that
+//! start together.
+
+use std::{
+    io::{Read, Write},
+    process::{Command, Output, Stdio},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use sqlx::{Connection, PgConnection};
+use tempfile::TempDir;
+
+use crate::{
+    api::{Api, NO_DATABASE, PASSWORD, SECRET, command, eventually, read_all, run},
+    postgres::Postgres,
+};
+
+const ADMINS: &str = "SELECT username FROM authstack.users
+                      WHERE 'admin' = ANY (roles) ORDER BY username";
+
+/// Runs `admin create` with a password on stdin.
+fn create(url: &str, arguments: &[&str], password: &str) -> Output {
+    let directory = TempDir::new().unwrap();
+    let arguments = [&["admin", "create"], arguments].concat();
+    let mut child = command(&arguments, &[("DATABASE_URL", url)], directory.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    // What is refused at once reads nothing.
+    let _ = writeln!(stdin, "{password}");
+    drop(stdin);
+    child.wait_with_output().unwrap()
+}
+
+#[track_caller]
+fn text(output: &Output, succeeds: bool) -> String {
+    let stdout = String::from_utf8(output.stdout.clone()).unwrap();
+    let stderr = String::from_utf8(output.stderr.clone()).unwrap();
+    assert_eq!(output.status.success(), succeeds, "{stdout}{stderr}");
+    let text = if succeeds { stdout } else { stderr };
+    assert_eq!(text.lines().count(), 1, "{text}");
+    text
+}
+
+async fn connect(url: &str) -> PgConnection {
+    eventually(Duration::from_secs(20), async || {
+        PgConnection::connect(url).await.ok()
+    })
+    .await
+}
+
+async fn admins(connection: &mut PgConnection) -> Vec<String> {
+    let found = sqlx::query_scalar(ADMINS).fetch_all(connection).await;
+    found.unwrap()
+}
+
+async fn execute(connection: &mut PgConnection, statement: &'static str) {
+    sqlx::query(statement).execute(connection).await.unwrap();
+}
+
+async fn role_of(api: &Api, username: &str) -> Value {
+    let (access, _) = api.login(username).await;
+    let me: Value = api.me(&access).await.json().await.unwrap();
+    me["roles"].clone()
+}
+
+#[tokio::test]
+async fn a_command_makes_an_administrator_with_the_servers_rights() {
+    let mut postgres = Postgres::prepare();
+    postgres.start().await;
+    let owner = postgres.url();
+    let mut connection = connect(&owner).await;
+    execute(
+        &mut connection,
+        "CREATE ROLE runtime LOGIN PASSWORD 'secret'",
+    )
+    .await;
+    let url = format!(
+        "postgres://runtime:secret@127.0.0.1:{}/postgres",
+        postgres.port
+    );
+    let names = ["--username=Elaine", "--email=elaine@example.com"];
+    let early = create(&owner, &names, PASSWORD);
+    let early = text(&early, false);
+    assert!(
+        early.contains("migrate") || early.contains("unavailable"),
+        "{early}"
+    );
+    let variables = [("DATABASE_URL", &*owner), ("RUNTIME_ROLE", "runtime")];
+    assert!(run(&["migrate"], &variables).status.success());
+
+    let made = text(&create(&url, &names, PASSWORD), true);
+    let api = Api::start(&url, &[]).await;
+    api.ready().await;
+    assert_eq!(role_of(&api, "elaine").await, json!(["admin"]));
+    let id: String = sqlx::query_scalar("SELECT id::text FROM authstack.users")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    assert!(made.contains(&id), "{made}");
+    let event: (String, Option<String>, Value) = sqlx::query_as(
+        "SELECT user_id::text, actor_id::text, detail FROM authstack.audit
+         WHERE action = 'admin_user_create'",
+    )
+    .fetch_one(&mut connection)
+    .await
+    .unwrap();
+    assert_eq!(event, (id, None, json!({"by": "command_line"})));
+
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("password");
+    std::fs::write(&file, format!("{PASSWORD}\n")).unwrap();
+    let file = format!("--password-file={}", file.display());
+    let arguments = ["--username=stan", "--email=stan@example.com", &file];
+    text(&create(&url, &arguments, "another that is not read"), true);
+    assert_eq!(role_of(&api, "stan").await, json!(["admin"]));
+}
+
+#[tokio::test]
+async fn a_command_that_makes_nobody_says_why() {
+    let postgres = Postgres::migrated().await;
+    let url = postgres.url();
+    let mut connection = connect(&url).await;
+    let names = ["--username=Elaine", "--email=elaine@example.com"];
+    text(&create(&url, &names, PASSWORD), true);
+    // The same once more is an error that says what else to do.
+    let again = text(&create(&url, &names, PASSWORD), false);
+    assert!(again.contains("--promote"), "{again}");
+    for (arguments, password, culprit) in [
+        (&["--username=a b", "--email=x"][..], PASSWORD, "e-mail"),
+        (
+            &["--username=bob", "--email=b@example.com"],
+            "hunter2",
+            "password",
+        ),
+        (
+            &["--username=bob", "--email=b@example.com"],
+            "password",
+            "common",
+        ),
+        (&["--username=bob", "--email=b@example.com"], "", "password"),
+        (
+            &["--username=bob", "--email=ELAINE@example.com"],
+            PASSWORD,
+            "--promote",
+        ),
+        (&["--username=bob"], PASSWORD, "--email"),
+        (&["--email=b@example.com"], PASSWORD, "--username"),
+        (
+            &["--username=bob", "--email=b@example.com", "--password=x"],
+            PASSWORD,
+            "--password",
+        ),
+        (
+            &[
+                "--username=bob",
+                "--email=b@example.com",
+                "--password-file=/not/there",
+            ],
+            PASSWORD,
+            "password",
+        ),
+        (
+            &[
+                "--username=bob",
+                "--email=b@example.com",
+                "--password-min-length=20",
+            ],
+            PASSWORD,
+            "20",
+        ),
+    ] {
+        let refused = text(&create(&url, arguments, password), false);
+        assert!(refused.contains(culprit), "{arguments:?}: {refused}");
+        assert!(!refused.contains("hunter2"), "{refused}");
+    }
+    assert_eq!(admins(&mut connection).await, ["Elaine"]);
+}
+
+#[tokio::test]
+async fn a_command_gives_an_account_the_role() {
+    let postgres = Postgres::migrated().await;
+    let url = postgres.url();
+    let mut connection = connect(&url).await;
+    let api = Api::start(&url, &[]).await;
+    api.ready().await;
+    for name in ["guybrush", "elaine", "lechuck"] {
+        api.tokens(name).await;
+    }
+    execute(
+        &mut connection,
+        "UPDATE authstack.users SET disabled_at = now() WHERE username = 'lechuck'",
+    )
+    .await;
+    execute(
+        &mut connection,
+        "UPDATE authstack.users SET roles = '{writer}' WHERE username = 'elaine'",
+    )
+    .await;
+    for (arguments, culprit) in [
+        (&["--promote"][..], "--username"),
+        (&["--promote", "--username=nobody"], "no account"),
+        (&["--promote", "--username=a b"], "no account"),
+        (&["--promote", "--email=nobody@example.com"], "no account"),
+        // One of these is somebody, the other somebody else.
+        (
+            &[
+                "--promote",
+                "--username=guybrush",
+                "--email=elaine@example.com",
+            ],
+            "no account",
+        ),
+        // A user name is no address.
+        (&["--promote", "--email=guybrush"], "no account"),
+        (&["--promote", "--username=lechuck"], "disabled"),
+        (
+            &["--promote", "--username=guybrush", "--password-file=x"],
+            "--password-file",
+        ),
+    ] {
+        let refused = text(&create(&url, arguments, ""), false);
+        assert!(refused.contains(culprit), "{arguments:?}: {refused}");
+    }
+    assert!(admins(&mut connection).await.is_empty());
+    for (arguments, expected) in [
+        (&["--promote", "--username=GUYBRUSH"][..], "made"),
+        (&["--promote", "--username=guybrush"], "already"),
+        (&["--promote", "--email=Elaine@example.com"], "made"),
+        (
+            &[
+                "--promote",
+                "--username=elaine",
+                "--email=elaine@example.com",
+            ],
+            "already",
+        ),
+    ] {
+        let said = text(&create(&url, arguments, ""), true);
+        assert!(said.contains(expected), "{arguments:?}: {said}");
+    }
+    assert_eq!(admins(&mut connection).await, ["elaine", "guybrush"]);
+    assert_eq!(role_of(&api, "elaine").await, json!(["admin", "writer"]));
+    let events: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM authstack.audit WHERE action = 'admin_user_change'
+         AND detail->'effects' = '[\"admin_granted\"]' AND detail->>'by' = 'command_line'",
+    )
+    .fetch_one(&mut connection)
+    .await
+    .unwrap();
+    assert_eq!(events, 2);
+}
+
+#[tokio::test]
+async fn at_a_terminal_the_password_is_asked_for_and_not_shown() {
+    let postgres = Postgres::migrated().await;
+    let url = postgres.url();
+    let directory = TempDir::new().unwrap();
+    let binary = env!("CARGO_BIN_EXE_authstack-api");
+    let typed = |first: &str, second: &str| {
+        let line = format!("{binary} admin create --username=elaine --email=e@example.com");
+        // A terminal of its own.
+        let mut child = Command::new("script")
+            .args(["--quiet", "--return", "--command", &line, "/dev/null"])
+            .env_clear()
+            .env("DATABASE_URL", &url)
+            .env("PATH", std::env::var_os("PATH").unwrap())
+            .current_dir(directory.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let mut stdout = child.stdout.take().unwrap();
+        let mut shown = String::new();
+        for (prompt, answer) in [("Password: ", first), ("Again: ", second)] {
+            let mut byte = [0];
+            while !shown.ends_with(prompt) {
+                stdout.read_exact(&mut byte).expect("a prompt");
+                shown.push(char::from(byte[0]));
+            }
+            // It asks first and turns the echo off then; people are no faster.
+            std::thread::sleep(Duration::from_millis(500));
+            writeln!(stdin, "{answer}").unwrap();
+        }
+        shown += &read_all(stdout);
+        drop(stdin);
+        let status = child.wait().unwrap();
+        assert!(!shown.contains(first) && !shown.contains(second), "{shown}");
+        (status.success(), shown)
+    };
+    let (made, shown) = typed("securepass", "securepast");
+    assert!(!made && shown.contains("differ"), "{shown}");
+    let (made, shown) = typed("securepass", "securepass");
+    assert!(made && shown.contains("made the administrator"), "{shown}");
+    let mut connection = connect(&url).await;
+    assert_eq!(admins(&mut connection).await, ["elaine"]);
+}
+
+#[test]
+fn without_a_database_the_command_says_so() {
+    let names = ["--username=elaine", "--email=elaine@example.com"];
+    let refused = create(NO_DATABASE, &names, PASSWORD);
+    assert!(text(&refused, false).contains("database"));
+    let refused = create("", &names, PASSWORD);
+    assert!(text(&refused, false).contains("DATABASE_URL"));
+}
+
+const ENVIRONMENT: [(&str, &str); 3] = [
+    ("ADMIN_USERNAME", "Elaine"),
+    ("ADMIN_EMAIL", "elaine@example.com"),
+    ("ADMIN_PASSWORD", PASSWORD),
+];
+
+fn said(api: &Api, message: &str) -> usize {
+    let log = api.log();
+    let lines = log.iter().filter(|line| {
+        let text = line["message"].as_str().unwrap_or_default();
+        text.contains(message)
+    });
+    lines.count()
+}
+
+#[tokio::test]
+async fn of_servers_that_start_together_one_makes_the_administrator() {
+    let postgres = Postgres::migrated().await;
+    let url = postgres.url();
+    let (a, b, c) = tokio::join!(
+        Api::start(&url, &ENVIRONMENT),
+        Api::start(&url, &ENVIRONMENT),
+        Api::start(&url, &ENVIRONMENT),
+    );
+    let apis = [a, b, c];
+    for api in &apis {
+        api.ready().await;
+    }
+    let mut connection = connect(&url).await;
+    assert_eq!(admins(&mut connection).await, ["Elaine"]);
+    let made: usize = apis
+        .iter()
+        .map(|api| said(api, "administrator was made"))
+        .sum();
+    assert_eq!(made, 1);
+    for api in &apis {
+        assert_eq!(role_of(api, "elaine").await, json!(["admin"]));
+        let troubles = api
+            .log()
+            .into_iter()
+            .filter(|line| line["level"] == "ERROR");
+        assert_eq!(troubles.count(), 0, "{}", api.printed());
+        assert!(!api.printed().contains(PASSWORD), "{}", api.printed());
+        assert!(!api.printed().contains("elaine@"), "{}", api.printed());
+    }
+    let events: Vec<Value> =
+        sqlx::query_scalar("SELECT detail FROM authstack.audit WHERE action = 'admin_user_create'")
+            .fetch_all(&mut connection)
+            .await
+            .unwrap();
+    assert_eq!(events, [json!({"by": "environment"})]);
+    drop(apis);
+
+    // Where somebody has the role, the variables mean nothing more: neither
+    // another name nor another password.
+    for (name, value) in [
+        ("ADMIN_USERNAME", "other"),
+        ("ADMIN_PASSWORD", "another one"),
+    ] {
+        let mut variables = ENVIRONMENT;
+        for variable in &mut variables {
+            if variable.0 == name {
+                variable.1 = value;
+            }
+        }
+        let api = Api::start(&url, &variables).await;
+        api.ready().await;
+        assert_eq!(role_of(&api, "elaine").await, json!(["admin"]));
+        assert_eq!(admins(&mut connection).await, ["Elaine"]);
+        assert_eq!(said(&api, "administrator"), 0, "{}", api.printed());
+    }
+}
+
+#[tokio::test]
+async fn whoever_took_the_administrators_name_is_not_promoted() {
+    let postgres = Postgres::migrated().await;
+    let url = postgres.url();
+    let mut connection = connect(&url).await;
+    let squatted = Api::start(&url, &[]).await;
+    squatted.ready().await;
+    squatted.tokens("elaine").await;
+    for names in [
+        ["elaine", "other@example.com"],
+        ["other", "ELAINE@example.com"],
+        ["ELAINE", "elaine@example.com"],
+    ] {
+        let [username, email] = names;
+        let variables = [
+            ("ADMIN_USERNAME", username),
+            ("ADMIN_EMAIL", email),
+            ("ADMIN_PASSWORD", "another password"),
+        ];
+        let api = Api::start(&url, &variables).await;
+        api.ready().await;
+        assert!(admins(&mut connection).await.is_empty(), "{names:?}");
+        let log = api.log();
+        let error = log.iter().find(|line| line["level"] == "ERROR").unwrap();
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains("ADMIN_USERNAME"), "{message}");
+        assert_eq!(
+            role_of(&api, "elaine").await,
+            json!([]),
+            "and her password is hers"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_administrator_is_made_once_the_database_is_there() {
+    let mut postgres = Postgres::prepare();
+    let url = postgres.url();
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("password");
+    std::fs::write(&file, format!("{PASSWORD}\n")).unwrap();
+    let file = file.to_string_lossy().into_owned();
+    let variables = [
+        ("ADMIN_USERNAME", "elaine"),
+        ("ADMIN_EMAIL", "elaine@example.com"),
+        ("ADMIN_PASSWORD_FILE", &*file),
+    ];
+    let api = Api::start(&url, &variables).await;
+    assert_eq!(api.probe("/readyz").await, 503);
+    postgres.start().await;
+    assert!(
+        run(&["migrate"], &[("DATABASE_URL", &url)])
+            .status
+            .success()
+    );
+    api.ready().await;
+    assert_eq!(role_of(&api, "elaine").await, json!(["admin"]));
+}
+
+#[test]
+fn half_an_administrator_stops_the_boot() {
+    let required = [("DATABASE_URL", NO_DATABASE), ("SECRET_KEY", SECRET)];
+    let refused = |variables: &[(&str, &str)], culprit: &str| {
+        let output = run(&["serve"], &[&required, variables].concat());
+        let said = text(&output, false);
+        assert!(said.contains(culprit), "{said}");
+        assert!(!said.contains("hunter2"), "{said}");
+    };
+    let [name, email, password] = ENVIRONMENT;
+    refused(&[name], "ADMIN_EMAIL");
+    refused(&[email, password], "ADMIN_USERNAME");
+    refused(&[name, email], "ADMIN_PASSWORD");
+    refused(&[name, email, ("ADMIN_PASSWORD", "")], "ADMIN_PASSWORD");
+    refused(
+        &[name, email, ("ADMIN_PASSWORD", "hunter2")],
+        "ADMIN_PASSWORD",
+    );
+    refused(
+        &[name, email, ("ADMIN_PASSWORD", "password")],
+        "ADMIN_PASSWORD",
+    );
+    refused(&[name, ("ADMIN_EMAIL", "x"), password], "ADMIN_EMAIL");
+    refused(
+        &[name, email, password, ("ADMIN_PASSWORD_FILE", "/x")],
+        "ADMIN_PASSWORD_FILE",
+    );
+    refused(
+        &[name, email, ("ADMIN_PASSWORD_FILE", "/not/there")],
+        "/not/there",
+    );
+}
