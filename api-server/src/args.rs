@@ -10,6 +10,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, builder::Resettab
 
 mod admin;
 mod common;
+mod import;
 mod keys;
 mod limits;
 mod migrate;
@@ -19,6 +20,7 @@ mod traces;
 
 pub use admin::{AdminArgs, AdminCommand, AdminCreateArgs, FirstAdminArgs};
 pub use common::{DatabaseArgs, LogArgs, LogLevel, PasswordArgs};
+pub use import::ImportArgs;
 pub use keys::{KeysArgs, KeysCommand, RotateArgs, SigningArgs};
 pub use limits::{HousekeepingArgs, LimitArgs, RateLimits};
 pub use migrate::{HealthcheckArgs, MigrateArgs};
@@ -51,6 +53,8 @@ pub enum Command {
     Admin(AdminArgs),
     /// Make and rotate the files that SIGNING_KEYS_FILE names.
     Keys(KeysArgs),
+    /// Bring users from an older service; exits with 3 if some were not imported.
+    Import(Box<ImportArgs>),
     /// Print the OpenAPI document.
     Openapi,
     /// Ask the local /readyz; succeed if it says ready.

@@ -249,7 +249,7 @@ pub fn database(args: DatabaseArgs) -> Result<PgConnectOptions, ConfigError> {
 }
 
 /// A secret as it was given, or from the file that was named.
-fn secret(
+pub(crate) fn secret(
     name: &'static str,
     value: Option<String>,
     file: Option<String>,

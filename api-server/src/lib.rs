@@ -17,6 +17,7 @@ pub mod domain;
 pub mod dotenv;
 pub mod healthcheck;
 pub mod http;
+pub mod import;
 pub mod keys;
 pub mod metrics;
 pub mod server;

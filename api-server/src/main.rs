@@ -6,17 +6,20 @@ use anyhow::Context;
 use authstack_api::{
     admin,
     args::{
-        AdminCommand, AdminCreateArgs, Cli, Command, HealthcheckArgs, MigrateArgs, ServeArgs,
-        one_line,
+        AdminCommand, AdminCreateArgs, Cli, Command, HealthcheckArgs, ImportArgs, MigrateArgs,
+        ServeArgs, one_line,
     },
     config::{self, Config},
     dotenv::{self, Dotenv},
     healthcheck,
     http::document,
-    keys, server,
+    import, keys, server,
     store::migrate::migrate,
     telemetry,
 };
+
+/// The exit code of an import that left users behind.
+const NOT_ALL_IMPORTED: u8 = 3;
 
 fn main() -> ExitCode {
     let dotenv = match dotenv::read(Path::new(".env")) {
@@ -36,7 +39,7 @@ fn main() -> ExitCode {
         Err(help) => help.exit(),
     };
     match run(cli.command, &dotenv) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("authstack-api: {error:#}");
             ExitCode::FAILURE
@@ -44,20 +47,22 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command, dotenv: &Dotenv) -> anyhow::Result<()> {
+fn run(command: Command, dotenv: &Dotenv) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Serve(args) => serve(*args, dotenv),
-        Command::Migrate(args) => run_migrations(args, dotenv),
+        Command::Serve(args) => serve(*args, dotenv)?,
+        Command::Migrate(args) => run_migrations(args, dotenv)?,
         Command::Admin(args) => match args.command {
-            AdminCommand::Create(args) => create_admin(*args, dotenv),
+            AdminCommand::Create(args) => create_admin(*args, dotenv)?,
         },
-        Command::Keys(args) => Ok(keys::run(&args, &mut std::io::stdout())?),
-        Command::Openapi => print_document(),
+        Command::Import(args) => return run_import(*args),
+        Command::Keys(args) => keys::run(&args, &mut std::io::stdout())?,
+        Command::Openapi => print_document()?,
         Command::Healthcheck(HealthcheckArgs {
             metrics_port,
             listen_address,
-        }) => Ok(healthcheck::check(listen_address, metrics_port)?),
+        }) => healthcheck::check(listen_address, metrics_port)?,
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn serve(args: ServeArgs, dotenv: &Dotenv) -> anyhow::Result<()> {
@@ -89,6 +94,20 @@ fn create_admin(args: AdminCreateArgs, dotenv: &Dotenv) -> anyhow::Result<()> {
         .build()
         .context("the runtime cannot start")?;
     Ok(runtime.block_on(admin::create(args, &mut std::io::stdout()))?)
+}
+
+/// Without a log: what there is to say is the report, which names people.
+fn run_import(args: ImportArgs) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("the runtime cannot start")?;
+    let complete = runtime.block_on(import::command::run(args, std::io::stdout()))?;
+    Ok(if complete {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(NOT_ALL_IMPORTED)
+    })
 }
 
 fn print_document() -> anyhow::Result<()> {

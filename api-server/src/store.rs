@@ -24,6 +24,7 @@ mod error;
 pub mod export;
 pub mod first_admin;
 pub mod housekeeping;
+pub mod import;
 pub mod limits;
 pub mod migrate;
 pub mod own_sessions;

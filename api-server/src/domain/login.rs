@@ -3,7 +3,7 @@
 use crate::domain::{email::email_key, username::username_key};
 
 /// The most bytes of an identifier that are looked at; longer ones match nobody.
-const MAX_BYTES: usize = 512;
+pub const MAX_BYTES: usize = 512;
 
 /// A login identifier, ready to be looked up. Either key may be absent: then
 /// it matches nobody, which the caller must not show.

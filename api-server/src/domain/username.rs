@@ -4,6 +4,8 @@ use precis_core::profile::PrecisFastInvocation;
 use precis_profiles::UsernameCaseMapped;
 use thiserror::Error;
 
+use super::login::MAX_BYTES as MAX_LOGIN_BYTES;
+
 /// The most characters that a user name may have.
 pub const MAX_CHARS: usize = 64;
 
@@ -26,6 +28,9 @@ pub enum UsernameError {
     /// `@` tells e-mail addresses from user names at login.
     #[error("must not contain '@'")]
     At,
+    /// Longer than what a login looks at.
+    #[error("must have at most 512 bytes")]
+    TooLongToLogIn,
     /// A character that RFC 8265 does not admit: spaces, controls, symbols.
     #[error("contains a character that is not allowed in a user name, such as a space")]
     Character,
@@ -51,6 +56,26 @@ impl Username {
         }
         if key.chars().nth(MAX_CHARS).is_some() {
             return Err(UsernameError::TooLong);
+        }
+        Ok(Self {
+            display: typed.to_owned(),
+            key,
+        })
+    }
+
+    /// Reads a user name that another service has given. It may be longer
+    /// than a new one, and hold an `@`: whoever is used to a name keeps it.
+    pub fn imported(typed: &str) -> Result<Self, UsernameError> {
+        if typed.is_empty() {
+            return Err(UsernameError::Empty);
+        }
+        if typed.len() > MAX_LOGIN_BYTES {
+            return Err(UsernameError::TooLongToLogIn);
+        }
+        let key = username_key(typed).ok_or(UsernameError::Character)?;
+        // The key can be longer than the name, and is looked up as it is.
+        if key.len() > MAX_LOGIN_BYTES {
+            return Err(UsernameError::TooLongToLogIn);
         }
         Ok(Self {
             display: typed.to_owned(),
@@ -117,7 +142,32 @@ mod tests {
         assert!(Username::parse(&"x".repeat(64)).is_ok());
     }
 
+    #[test]
+    fn imported_names_may_be_what_new_ones_may_not() {
+        for typed in ["guybrush", "guy@example.com", &*"x".repeat(512)] {
+            let name = Username::imported(typed).unwrap();
+            assert_eq!(name.display(), typed);
+            assert_eq!(name.key(), typed);
+        }
+        for (typed, expected) in [
+            ("", UsernameError::Empty),
+            (&*"x".repeat(513), UsernameError::TooLongToLogIn),
+            ("two words", UsernameError::Character),
+            ("a\0b", UsernameError::Character),
+        ] {
+            assert_eq!(Username::imported(typed), Err(expected), "{typed:?}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn an_imported_name_finds_itself_at_login(typed in "\\PC{0,80}") {
+            if let Ok(name) = Username::imported(&typed) {
+                let login = crate::domain::login::LoginIdentifier::parse(&typed);
+                prop_assert_eq!(login.username_key.as_deref(), Some(name.key()));
+            }
+        }
+
         #[test]
         fn a_key_is_its_own_key(typed in "\\PC{0,80}") {
             if let Ok(name) = Username::parse(&typed) {

@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::PgConnectOptions;
+pub use sqlx::postgres::PgConnectOptions as ConnectOptions;
 use thiserror::Error;
 use url::Url;
 

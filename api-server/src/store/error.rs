@@ -66,3 +66,10 @@ pub(super) fn violated_constraint(error: &sqlx::Error) -> Option<&str> {
         .then(|| error.constraint())
         .flatten()
 }
+
+/// Whether the database broke a statement off so that another could go on
+/// (`deadlock_detected`): the same statement may succeed now.
+pub(super) fn is_deadlock(error: &sqlx::Error) -> bool {
+    let error = error.as_database_error();
+    error.is_some_and(|error| error.code().as_deref() == Some("40P01"))
+}

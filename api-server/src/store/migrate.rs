@@ -48,7 +48,7 @@ fn migrator() -> Migrator {
 }
 
 /// The newest schema that this binary knows.
-fn known_version() -> i64 {
+pub(super) fn known_version() -> i64 {
     migrator()
         .iter()
         .map(|migration| migration.version)

@@ -22,6 +22,7 @@ mod enumeration;
 mod export;
 mod fuzz;
 mod housekeeping;
+mod import;
 mod jwks;
 mod key_reload;
 mod limits;
