@@ -29,7 +29,7 @@ logs: ## the log lines of operator, API, nginx and database, as they come
 lint: ## format, clippy, docs, licences, shell scripts, generated files
 	@scripts/lint
 
-test: ## every tier of tests, each with what it needs (TIERS="unit api control-plane e2e")
+test: ## every tier of tests, each with what it needs (TIERS="unit api schemathesis control-plane e2e")
 	@scripts/test
 
 e2e: ## the end-to-end tests alone

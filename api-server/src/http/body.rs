@@ -49,7 +49,8 @@ impl<T: DeserializeOwned> FromRequest<App> for OptionalJson<T> {
         if !is_json {
             return Err(ApiError::MediaType("application/json"));
         }
-        parse(&bytes).map(|value| Self(Some(value)))
+        // `null` says in JSON what no body says without.
+        parse(&bytes).map(Self)
     }
 }
 

@@ -82,10 +82,10 @@ struct AuditParameters {
     /// Who did it.
     actor: Option<Uuid>,
     /// What was done or tried.
-    #[param(example = "login")]
+    #[param(pattern = "^[a-z_]{1,64}$", example = "login")]
     action: Option<String>,
     /// How it ended: `success` or `failure`.
-    #[param(example = "failure")]
+    #[param(pattern = "^(success|failure)$", example = "failure")]
     result: Option<String>,
     /// From this moment on (RFC 3339).
     #[param(value_type = Option<String>, format = "date-time", example = "2026-11-22T16:00:00Z")]
