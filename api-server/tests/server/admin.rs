@@ -474,3 +474,21 @@ fn half_an_administrator_stops_the_boot() {
         "/not/there",
     );
 }
+
+#[tokio::test]
+async fn who_was_refused_is_in_the_log_and_what_they_searched_is_not() {
+    let postgres = Postgres::migrated().await;
+    let api = Api::start(&postgres.url(), &[]).await;
+    api.ready().await;
+    let (access, _) = api.tokens("guybrush").await;
+    let me: Value = api.me(&access).await.json().await.unwrap();
+    let call = api
+        .client
+        .get(api.url("/admin/users?search=elaine%40secret"));
+    let refused = call.bearer_auth(&access).send().await.unwrap();
+    assert_eq!(refused.status(), 403);
+    let line = api.requested("/admin/users").await;
+    assert_eq!(line["status"], 403);
+    assert_eq!(line["user_id"], me["id"]);
+    assert!(!api.printed().contains("secret"), "{}", api.printed());
+}
