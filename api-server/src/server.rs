@@ -7,7 +7,6 @@ use std::{
 };
 
 use axum::{Router, extract::ConnectInfo};
-use futures::FutureExt;
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -244,19 +243,30 @@ async fn accept(listener: TcpListener, router: Router, mut closed: watch::Receiv
             Err(_) => {}
         }
     }
-    // Who knocked before the end is let in; what is left in the queue would be
-    // reset.
-    for _ in 0..BACKLOG {
-        let Some(Ok((stream, peer))) = listener.accept().now_or_never() else {
-            break;
-        };
+    for (stream, peer) in last_accepted(listener) {
         tokio::spawn(converse(stream, peer, router.clone(), graceful.watcher()));
     }
-    drop(listener);
     // The end of a connection that has said nothing yet is at once, and the
     // request that is on its way would be lost.
     tokio::time::sleep(LINGER).await;
     graceful.shutdown().await;
+}
+
+/// Closes the listener, and gives the connections that knocked before: the
+/// system would reset what it finds in the queue. They are asked of the system
+/// itself, because the runtime learns of them a moment later.
+fn last_accepted(listener: TcpListener) -> Vec<(TcpStream, SocketAddr)> {
+    let Ok(listener) = listener.into_std() else {
+        return Vec::new();
+    };
+    let waiting = std::iter::from_fn(|| listener.accept().ok());
+    let waiting: Vec<_> = waiting.take(BACKLOG as usize).collect();
+    drop(listener);
+    let watched = waiting.into_iter().filter_map(|(stream, peer)| {
+        stream.set_nonblocking(true).ok()?;
+        Some((TcpStream::from_std(stream).ok()?, peer))
+    });
+    watched.collect()
 }
 
 /// The connection was gone before it was accepted.

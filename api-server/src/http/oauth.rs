@@ -13,7 +13,10 @@ use crate::app::{App, introspect::ActiveToken, tokens::OWN_CLIENT};
 #[expect(dead_code, reason = "describes the form, which is read by name")]
 pub(super) struct TokenForm {
     /// An access token or a refresh token.
-    #[schema(min_length = 1, example = "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl")]
+    #[schema(
+        min_length = 1,
+        example = "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl"
+    )]
     token: String,
     /// What kind it is thought to be; tokens say it themselves, so that it
     /// makes no difference.

@@ -41,7 +41,10 @@ pub(super) struct PageParameters {
     #[param(minimum = 1, maximum = 100, default = 50)]
     limit: Option<u8>,
     /// The `next_cursor` of the page before; absent for the first page.
-    #[param(pattern = "^[A-Za-z0-9_-]{21}[AQgw]$", example = "AZqDgA8cfTKfQWrEhlK2nw")]
+    #[param(
+        pattern = "^[A-Za-z0-9_-]{21}[AQgw]$",
+        example = "AZqDgA8cfTKfQWrEhlK2nw"
+    )]
     cursor: Option<String>,
 }
 

@@ -27,7 +27,12 @@ struct AccountParameters {
     #[param(min_length = 1, max_length = 254, example = "guy")]
     search: Option<String>,
     /// A role that the users have.
-    #[param(min_length = 1, max_length = 64, pattern = r"^[a-z][a-z0-9._:-]*$", example = "admin")]
+    #[param(
+        min_length = 1,
+        max_length = 64,
+        pattern = r"^[a-z][a-z0-9._:-]*$",
+        example = "admin"
+    )]
     role: Option<String>,
     /// Whether the users may not log in.
     disabled: Option<bool>,
