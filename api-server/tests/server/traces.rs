@@ -120,7 +120,8 @@ fn check_spans(spans: &[Span]) {
     }
     for name in ["password hash", "database statement", "database connection"] {
         let child = ours.iter().find(|span| span.name == name);
-        let child = child.unwrap_or_else(|| panic!("no {name}: {ours:#?}"));
+        assert!(child.is_some(), "no {name}: {ours:#?}");
+        let child = child.unwrap();
         assert_eq!(child.parent_span_id, request.span_id, "{name}");
         assert!(child.start_time_unix_nano >= request.start_time_unix_nano);
     }
