@@ -13,7 +13,7 @@ pub struct ServiceArgs {
     #[arg(long, env = "OAUTH_CLIENTS_FILE")]
     pub oauth_clients_file: Option<String>,
     /// The sites whose pages may call this service, as origins such as
-    /// https://app.example.com, separated by commas [default: none].
+    /// https://app:8443, separated by commas [default: none].
     #[arg(long, env = "CORS_ORIGINS")]
     pub cors_origins: Option<String>,
 }
