@@ -640,3 +640,90 @@ async fn one_import_runs_at_a_time(pool: PgPool) {
     assert_eq!(done, 50, "each once, whoever did it");
     assert_eq!(imported(&server).await, 50);
 }
+
+/// Rows as numbers of few names and addresses, so that they collide in every
+/// way, and in chains.
+fn tangled(seed: u64) -> Vec<(String, String)> {
+    let mut state = seed;
+    let mut pick = |bound: u64| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % bound
+    };
+    let mut row = || {
+        let name = match pick(3) {
+            0 => format!("Mail{}@example.com", pick(60)),
+            1 => format!("NAME{}", pick(60)),
+            _ => format!("name{}", pick(60)),
+        };
+        (name, format!("mail{}@Example.com", pick(60)))
+    };
+    (0..80).map(|_| row()).collect()
+}
+
+/// What should become of them, told in the simplest way: the numbers of the
+/// rows that are imported.
+fn expected(rows: &[(String, String)], keep_oldest: bool) -> Vec<usize> {
+    let keys = |row: &(String, String)| [row.0.to_lowercase(), row.1.to_lowercase()];
+    let collide = |a: usize, b: usize| {
+        let others = keys(&rows[b]);
+        keys(&rows[a]).iter().any(|key| others.contains(key))
+    };
+    let mut kept: Vec<usize> = Vec::new();
+    for row in 0..rows.len() {
+        let free = if keep_oldest {
+            !kept.iter().any(|&older| collide(row, older))
+        } else {
+            !(0..rows.len()).any(|other| other != row && collide(row, other))
+        };
+        if free {
+            kept.push(row);
+        }
+    }
+    kept
+}
+
+#[sqlx::test(migrations = false)]
+async fn however_rows_are_tangled_the_right_ones_come_over(pool: PgPool) {
+    let server = server(pool).await;
+    for seed in 0..12 {
+        let rows = tangled(seed);
+        let mut text = String::from("id,username,email,hashed_password\n");
+        for (number, (name, mail)) in rows.iter().enumerate() {
+            text.extend([&*format!("{number},"), name, ",", mail, ",", BCRYPT, "\n"]);
+        }
+        for on_collision in [OnCollision::LeaveOut, OnCollision::KeepOldest] {
+            sqlx::raw_sql(
+                "TRUNCATE authstack.users, authstack.imported_users, authstack.audit CASCADE",
+            )
+            .execute(&server.pool)
+            .await
+            .unwrap();
+            let directory = TempDir::new().unwrap();
+            let settings = Settings {
+                on_collision,
+                ..file_settings(&server, &directory, "users.csv", &text)
+            };
+            let (done, report) = run(&settings).await;
+            let kept = expected(&rows, on_collision == OnCollision::KeepOldest);
+            let came: Vec<String> = sqlx::query_scalar(
+                "SELECT imported_id FROM authstack.imported_users ORDER BY imported_id::int",
+            )
+            .fetch_all(&server.pool)
+            .await
+            .unwrap();
+            let kept_ids: Vec<_> = kept.iter().map(ToString::to_string).collect();
+            assert_eq!(came, kept_ids, "seed {seed}, {on_collision:?}");
+            assert_eq!(done.imported + done.left_out, 80);
+            // Every other row has a line of its own.
+            for number in (0..80).filter(|number| !kept.contains(number)) {
+                let line = format!("line {},", number + 2);
+                assert!(
+                    report.iter().any(|l| l.starts_with(&line)),
+                    "{line} {report:#?}"
+                );
+            }
+        }
+    }
+}
