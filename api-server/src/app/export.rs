@@ -9,7 +9,7 @@ use crate::{
         audit::{Action, Event},
         ids::{Caller, UserId},
     },
-    store::export::{PIECE, StoredEvent, StoredSession},
+    store::export::{ExportStart, PIECE, StoredEvent, StoredSession},
 };
 
 /// A piece of an export.
@@ -30,14 +30,14 @@ impl<T> Piece<T> {
 
 impl App {
     /// Begins an export of the caller's account. It shows things as they were
-    /// at the time that this gives.
+    /// at the time that this tells.
     pub async fn begin_export(
         &self,
         caller: Caller,
         origin: &Origin,
-    ) -> Result<OffsetDateTime, AppError> {
+    ) -> Result<ExportStart, AppError> {
         let event = Event::success(Action::AccountExport).by_caller(caller);
-        Ok(self.store.begin_export(&event, origin).await?)
+        Ok(self.store.begin_export(caller.user, &event, origin).await?)
     }
 
     /// A user's sessions that are stored, over or not.

@@ -19,7 +19,7 @@ use super::{ApiError, client::Client, identity::Identity, user::UserResponse};
 use crate::{
     app::{App, AppError, export::Piece},
     domain::ids::UserId,
-    store::export::{StoredEvent, StoredSession},
+    store::export::{ImportedFrom, StoredEvent, StoredSession},
 };
 
 /// A session that is stored, over or not.
@@ -47,6 +47,20 @@ struct ExportedSession {
     client_address: Option<IpAddr>,
     /// What the client at its login said it was.
     user_agent: Option<String>,
+}
+
+/// That the account was brought from another service.
+#[derive(Serialize, ToSchema)]
+struct ExportedSource {
+    /// What the service was called.
+    #[schema(example = "shop")]
+    source: String,
+    /// The account's identifier there.
+    #[schema(example = "4711")]
+    id: String,
+    /// When it was brought here.
+    #[serde(with = "time::serde::rfc3339")]
+    at: OffsetDateTime,
 }
 
 /// Something that happened to the account, or that its user did.
@@ -93,6 +107,8 @@ pub(super) struct AccountExport {
     exported_at: OffsetDateTime,
     /// The account.
     account: UserResponse,
+    /// The services that it was brought from.
+    imported_from: Vec<ExportedSource>,
     /// Its sessions, the oldest first; those that are over are deleted after a
     /// while.
     sessions: Vec<ExportedSession>,
@@ -111,6 +127,16 @@ impl From<StoredSession> for ExportedSession {
             end_reason: session.end_reason,
             client_address: session.client_address,
             user_agent: session.user_agent,
+        }
+    }
+}
+
+impl From<ImportedFrom> for ExportedSource {
+    fn from(from: ImportedFrom) -> Self {
+        Self {
+            source: from.source,
+            id: from.id,
+            at: from.at,
         }
     }
 }
@@ -150,12 +176,17 @@ pub(super) async fn export(
     Client(origin): Client,
 ) -> Result<Response, ApiError> {
     let caller = identity.caller();
-    let at = app.begin_export(caller, &origin).await?;
+    let start = app.begin_export(caller, &origin).await?;
     let writer = Writer {
         app,
         user: caller.user,
-        at,
+        at: start.at,
     };
+    let sources = start.imported_from.into_iter();
+    let first = Step::Account(
+        Box::new(identity.user.into()),
+        sources.map(ExportedSource::from).collect(),
+    );
     let headers = [
         (header::CONTENT_TYPE, "application/json"),
         (
@@ -164,7 +195,7 @@ pub(super) async fn export(
         ),
     ];
     let headers = headers.map(|(name, value)| (name, HeaderValue::from_static(value)));
-    Ok((headers, writer.body(identity.user.into())).into_response())
+    Ok((headers, writer.body(first)).into_response())
 }
 
 /// Writes the document, a piece at a time.
@@ -177,15 +208,14 @@ struct Writer {
 
 /// What is to be written next.
 enum Step {
-    Account(Box<UserResponse>),
+    Account(Box<UserResponse>, Vec<ExportedSource>),
     Sessions(Option<Uuid>),
     Events(Option<Uuid>),
     Done,
 }
 
 impl Writer {
-    fn body(self, account: UserResponse) -> Body {
-        let first = Step::Account(Box::new(account));
+    fn body(self, first: Step) -> Body {
         let pieces = stream::try_unfold((self, first), |(writer, step)| async move {
             // In a task of its own, which ends whether or not the client goes
             // on reading: a slow one must not sit on a database connection.
@@ -204,7 +234,9 @@ impl Writer {
 
     async fn write(&self, step: Step) -> std::io::Result<Option<(Bytes, Step)>> {
         let (text, next) = match step {
-            Step::Account(account) => (self.head(&account)?, Step::Sessions(None)),
+            Step::Account(account, sources) => {
+                (self.head(&account, &sources)?, Step::Sessions(None))
+            }
             Step::Sessions(after) => {
                 let piece = self.app.exported_sessions(self.user, after).await;
                 let piece = piece.map_err(broken)?;
@@ -231,16 +263,18 @@ impl Writer {
         Ok(Some((Bytes::from(text), next)))
     }
 
-    fn head(&self, account: &UserResponse) -> std::io::Result<String> {
+    fn head(&self, account: &UserResponse, sources: &[ExportedSource]) -> std::io::Result<String> {
         #[derive(Serialize)]
         struct Head<'a> {
             #[serde(with = "time::serde::rfc3339")]
             exported_at: OffsetDateTime,
             account: &'a UserResponse,
+            imported_from: &'a [ExportedSource],
         }
         let head = Head {
             exported_at: self.at,
             account,
+            imported_from: sources,
         };
         let mut text = serde_json::to_string(&head)?;
         // The object goes on.

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use serde_json::Value;
-use sqlx::{Connection, query, query_scalar};
+use sqlx::{Connection, query, query_as, query_scalar};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -70,24 +70,53 @@ pub struct StoredEvent {
     pub detail: Option<Value>,
 }
 
+/// What an export begins with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExportStart {
+    /// The database's time: what happens later is not part of it.
+    pub at: OffsetDateTime,
+    /// Which services the account was brought from.
+    pub imported_from: Vec<ImportedFrom>,
+}
+
+/// That an account was brought from another service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImportedFrom {
+    /// What the service was called.
+    pub source: String,
+    /// The account's identifier there.
+    pub id: String,
+    /// When it was brought here.
+    pub at: OffsetDateTime,
+}
+
 impl Store {
-    /// Writes down that an export begins, and tells the database's time: what
-    /// happens later is not part of it.
+    /// Writes down that a user's export begins, and reads what it begins with.
     pub async fn begin_export(
         &self,
+        user: UserId,
         event: &Event,
         origin: &Origin,
-    ) -> Result<OffsetDateTime, StoreError> {
+    ) -> Result<ExportStart, StoreError> {
         let mut connection = self.acquire().await?;
         let answer = within(async {
             let mut transaction = connection.begin().await?;
             audit::record(&mut transaction, event, origin).await?;
             // The event's own time: both are when the transaction began.
-            let now = query_scalar!(r#"SELECT now() AS "now!""#)
+            let at = query_scalar!(r#"SELECT now() AS "now!""#)
                 .fetch_one(&mut *transaction)
                 .await?;
+            let imported_from = query_as!(
+                ImportedFrom,
+                r#"SELECT source, imported_id AS id, imported_at AS at
+                   FROM authstack.imported_users
+                   WHERE user_id = $1 ORDER BY imported_at, source LIMIT 100"#,
+                user.0,
+            )
+            .fetch_all(&mut *transaction)
+            .await?;
             transaction.commit().await?;
-            Ok(now)
+            Ok(ExportStart { at, imported_from })
         })
         .await;
         settle(connection, answer)

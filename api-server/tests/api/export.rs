@@ -44,7 +44,15 @@ async fn it_holds_the_account_its_sessions_and_what_happened(pool: PgPool) {
     );
     let whole = answer.json.as_object().unwrap();
     let members: Vec<_> = whole.keys().map(String::as_str).collect();
-    assert_eq!(members, ["account", "audit", "exported_at", "sessions"]);
+    let expected = [
+        "account",
+        "audit",
+        "exported_at",
+        "imported_from",
+        "sessions",
+    ];
+    assert_eq!(members, expected);
+    assert_eq!(whole["imported_from"], json!([]));
     assert_eq!(whole["account"], server.me(&pair.access).await.json);
     let sessions = whole["sessions"].as_array().unwrap();
     assert_eq!(sessions.len(), 2);
@@ -67,6 +75,26 @@ async fn it_holds_the_account_its_sessions_and_what_happened(pool: PgPool) {
     assert_eq!(failed["about"], "self");
     assert_eq!(failed["client_address"], "10.0.0.9");
     assert_eq!(whole["audit"][5]["by"], "self");
+}
+
+#[sqlx::test(migrations = false)]
+async fn where_the_account_was_brought_from_is_in_it(pool: PgPool) {
+    let server = Server::new(pool).await;
+    let pair = server.tokens("guybrush").await;
+    server.tokens("lechuck").await;
+    sqlx::query(
+        "INSERT INTO authstack.imported_users (source, imported_id, user_id)
+         SELECT 'shop', 'old ' || username, id FROM authstack.users",
+    )
+    .execute(&server.pool)
+    .await
+    .unwrap();
+    let answer = export(&server, &pair).await;
+    let sources = answer.json["imported_from"].as_array().unwrap();
+    assert_eq!(sources.len(), 1);
+    assert_eq!(sources[0]["source"], "shop");
+    assert_eq!(sources[0]["id"], "old guybrush");
+    assert!(sources[0]["at"].is_string());
 }
 
 #[sqlx::test(migrations = false)]
