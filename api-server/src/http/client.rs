@@ -47,11 +47,13 @@ pub(super) fn address(headers: &HeaderMap, extensions: &Extensions, hops: u8) ->
 fn forwarded(headers: &HeaderMap, hops: u8) -> Option<IpAddr> {
     let from_the_right = usize::from(hops).checked_sub(1)?;
     let values = headers.get_all("x-forwarded-for");
+    // By bytes: entries further left may be no text, and must not hide this one.
     let mut entries = Vec::new();
     for value in values {
-        entries.extend(value.to_str().ok()?.split(','));
+        entries.extend(value.as_bytes().split(|byte| *byte == b','));
     }
-    parse_address(entries.iter().rev().nth(from_the_right)?.trim())
+    let entry = entries.iter().rev().nth(from_the_right)?;
+    parse_address(str::from_utf8(entry).ok()?.trim())
 }
 
 /// `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1` or `[2001:db8::1]:80`.

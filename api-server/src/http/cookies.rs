@@ -9,8 +9,10 @@ use super::ApiError;
 use crate::{app::tokens::IssuedTokens, config::PublicUrl};
 
 /// The cookies' names and attributes, which depend on whether clients speak
-/// TLS. Only the names in force are read: a prefixed cookie cannot have been
-/// planted by a neighbouring host or over plain HTTP.
+/// TLS. Only the names in force are read: neither prefixed cookie can have been
+/// planted over plain HTTP, and `__Host-` not by a neighbouring host either.
+/// `__Secure-`, which the refresh token needs for its own Path, can, by one
+/// that speaks TLS: beside ours it is one too many, and an error.
 #[derive(Clone, Copy)]
 pub(super) struct Cookies {
     /// The name of the access token's cookie.
@@ -92,17 +94,23 @@ pub(super) fn read<'a>(
 ) -> Result<Option<&'a str>, ApiError> {
     let mut found = None;
     for header in headers.get_all(header::COOKIE) {
-        // A header that is not text cannot hold a token of ours.
-        for pair in header.to_str().unwrap_or_default().split(';') {
-            let Some((_, value)) = pair.split_once('=').filter(|(n, _)| n.trim() == name) else {
+        // By bytes: cookies of others on this host need not be text, and must
+        // neither hide ours nor that there are two of them.
+        for pair in header.as_bytes().split(|byte| *byte == b';') {
+            let Some(end) = pair.iter().position(|byte| *byte == b'=') else {
                 continue;
             };
-            if found.replace(value.trim()).is_some() {
+            if pair[..end].trim_ascii() != name.as_bytes() {
+                continue;
+            }
+            if found.replace(pair[end + 1..].trim_ascii()).is_some() {
                 return Err(ApiError::CookieTwice(name));
             }
         }
     }
-    Ok(found.filter(|value| !value.is_empty()))
+    // What is not text is no token of ours.
+    let text = found.and_then(|value| str::from_utf8(value).ok());
+    Ok(text.filter(|value| !value.is_empty()))
 }
 
 #[cfg(test)]

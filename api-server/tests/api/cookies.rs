@@ -1,6 +1,6 @@
 //! Cookies: their names, their attributes, and which are read.
 
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, header::COOKIE};
 use serde_json::json;
 use sqlx::PgPool;
 
@@ -104,4 +104,33 @@ async fn a_login_beside_a_stale_cookie_succeeds(pool: PgPool) {
         .json(&body)
         .cookie("access_token", "stale");
     assert_eq!(call.send().await.status, StatusCode::OK);
+}
+
+/// What other programs on this host put into theirs is no affair of ours, and
+/// hides nothing.
+#[sqlx::test(migrations = false)]
+async fn neighbours_that_are_no_text_change_nothing(pool: PgPool) {
+    let server = Server::new(pool).await;
+    let pair = server.tokens("guybrush").await;
+    let me = async |cookies: &[u8]| {
+        let cookies = HeaderValue::from_bytes(cookies).unwrap();
+        let call = server.get("/auth/user/me");
+        call.header_value(COOKIE, cookies).send().await
+    };
+    let ours = format!("access_token={}", pair.access).into_bytes();
+    for neighbour in ["name=é; ".as_bytes(), b"name=\xe9; ", b"\xff\xfe=1; "] {
+        let answer = me(&[neighbour, &ours].concat()).await;
+        assert_eq!(answer.status, StatusCode::OK, "{neighbour:?}");
+        let twice = [neighbour, &ours, b"; ", &ours].concat();
+        me(&twice).await.assert_problem(400, "bad-request");
+    }
+    let answer = me(b"access_token=\xff").await;
+    answer.assert_problem(401, "no-token");
+    // Two headers, one of which is no text, are twice too.
+    let call = server
+        .get("/auth/user/me")
+        .cookie("access_token", &pair.access);
+    let other = HeaderValue::from_bytes(b"access_token=x; name=\xe9").unwrap();
+    let answer = call.header_value(COOKIE, other).send().await;
+    answer.assert_problem(400, "bad-request");
 }
