@@ -19,7 +19,8 @@ use crate::app::App;
 
 /// Ends the session of whichever valid token comes with the request, and makes
 /// the browser forget both cookies. Without a valid token there is nothing to
-/// end, which is no error.
+/// end, which is no error. Of a request that is malformed in one place, the
+/// tokens in the others count all the same.
 #[utoipa::path(post, path = "/auth/logout", tag = "tokens", request_body = Option<RefreshRequest>,
     responses(
         (status = 204, description = "The session is over"),
@@ -34,19 +35,30 @@ pub(super) async fn logout(
     request: Result<OptionalJson<RefreshRequest>, ApiError>,
 ) -> Response {
     let cookies = Cookies::for_url(&app.public_url);
-    let outcome = async {
-        let OptionalJson(request) = request?;
-        let given = request.and_then(|request| request.refresh_token);
-        let mut tokens: Vec<&str> = given.as_deref().into_iter().collect();
-        if headers.contains_key(header::AUTHORIZATION) {
-            tokens.extend(bearer(&headers).ok().flatten());
-        } else {
-            tokens.extend(cookies::read(&headers, cookies.access)?);
-            tokens.extend(cookies::read(&headers, cookies.refresh)?);
+    let (mut tokens, wrong) = in_headers(&headers, cookies);
+    let request = request.map(|OptionalJson(request)| request);
+    let given = request.as_ref().ok().and_then(Option::as_ref);
+    tokens.extend(given.and_then(|given| given.refresh_token.as_deref()));
+    // Whatever else is wrong: whoever logs out believes that it is over, and
+    // wants the cookies gone.
+    let ended = app.logout(&tokens, &origin).await;
+    let answer = ended.map_err(ApiError::from);
+    let answer = answer.and(request.map(|_| ())).and(wrong);
+    (cookies.forget(), answer.map(|()| StatusCode::NO_CONTENT)).into_response()
+}
+
+/// The tokens in the headers, and whether anything is wrong beside them.
+fn in_headers(headers: &HeaderMap, cookies: Cookies) -> (Vec<&str>, Result<(), ApiError>) {
+    if headers.contains_key(header::AUTHORIZATION) {
+        let token = bearer(headers).ok().flatten();
+        return (token.into_iter().collect(), Ok(()));
+    }
+    let (mut tokens, mut wrong) = (Vec::new(), Ok(()));
+    for name in [cookies.access, cookies.refresh] {
+        match cookies::read(headers, name) {
+            Ok(token) => tokens.extend(token),
+            Err(error) => wrong = Err(error),
         }
-        Ok::<_, ApiError>(app.logout(&tokens, &origin).await?)
-    };
-    let answer = outcome.await.map(|()| StatusCode::NO_CONTENT);
-    // Also when something failed: whoever logs out wants the cookies gone.
-    (cookies.forget(), answer).into_response()
+    }
+    (tokens, wrong)
 }

@@ -119,3 +119,27 @@ async fn failures_are_told_and_the_cookies_go_all_the_same(pool: PgPool) {
     answer.assert_problem(503, "unavailable");
     assert_forgets(&answer);
 }
+
+/// What is wrong with a request is told; what can be ended is over all the
+/// same, since whoever sent it believes so.
+#[sqlx::test(migrations = false)]
+async fn what_can_be_ended_is_ended_whatever_is_wrong_beside_it(pool: PgPool) {
+    let server = Server::new(pool).await;
+    server.register("guybrush").await;
+    for what in ["body", "type", "one cookie twice"] {
+        let pair = server.login("guybrush").await.pair();
+        let call = server
+            .post("/auth/logout")
+            .cookie("refresh_token", &pair.refresh);
+        let (call, status) = match what {
+            "body" => (call.json(&json!({"refresh_token": 5})), 422),
+            "type" => (call.header("content-type", "text/plain").body("{}"), 415),
+            // A neighbouring host may have set the second.
+            _ => (call.header("cookie", "access_token=a; access_token=b"), 400),
+        };
+        let answer = call.send().await;
+        assert_eq!(answer.status.as_u16(), status, "{what}");
+        assert_forgets(&answer);
+        assert_eq!(server.count(LIVE).await, 0, "{what}");
+    }
+}
