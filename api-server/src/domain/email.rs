@@ -104,7 +104,10 @@ fn is_domain(domain: &str) -> bool {
     };
     // An all-digit last label is an IP address, never a domain.
     let has_top = |(_, top): (&str, &str)| !top.bytes().all(|b| b.is_ascii_digit());
-    domain.rsplit_once('.').is_some_and(has_top) && domain.split('.').all(is_label)
+    // Letters of other widths and styles are the plain ones to whoever looks a
+    // domain up (UTS 46, section 4): another spelling, not another domain.
+    let is_plain = domain.nfkc().eq(domain.nfc());
+    is_plain && domain.rsplit_once('.').is_some_and(has_top) && domain.split('.').all(is_label)
 }
 
 /// Combining marks belong to the letters of many scripts.
@@ -150,6 +153,9 @@ mod tests {
             "alice\0@example.com",
             "alice@example.com\0",
             "alice@127.0.0.1",
+            "alice@ｅxample.com",
+            "alice@𝐞xample.com",
+            "alice@example\u{3002}com",
             "<alice@example.com>",
             "\"a b\"@example.com",
         ] {

@@ -203,7 +203,7 @@ async fn names_of_others(
              EXISTS (SELECT FROM authstack.users
                      WHERE username_key = $2 AND id <> $1) AS "username!",
              EXISTS (SELECT FROM authstack.users
-                     WHERE email_key = $3 AND id <> $1) AS "email!""#,
+                     WHERE (email_key = $3 OR username_key = $3) AND id <> $1) AS "email!""#,
         user.0,
         username.map(Username::key),
         email.map(Email::key),

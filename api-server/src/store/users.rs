@@ -79,7 +79,8 @@ impl Taken {
 }
 
 impl Store {
-    /// Which of these names are taken right now.
+    /// Which of these names are taken right now. An address is, too, where it
+    /// is an imported user name: at login it would take its place.
     pub async fn names_taken(
         &self,
         username: &Username,
@@ -90,7 +91,8 @@ impl Store {
             Taken,
             r#"SELECT
                 EXISTS (SELECT FROM authstack.users WHERE username_key = $1) AS "username!",
-                EXISTS (SELECT FROM authstack.users WHERE email_key = $2) AS "email!""#,
+                EXISTS (SELECT FROM authstack.users
+                        WHERE email_key = $2 OR username_key = $2) AS "email!""#,
             username.key(),
             email.key(),
         );

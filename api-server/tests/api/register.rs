@@ -1,6 +1,6 @@
 //! `POST /auth/register`
 
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -301,4 +301,33 @@ async fn names_of_the_service_are_no_passwords(pool: PgPool) {
         assert_eq!(answer.status.as_u16(), 422, "{password}");
         assert_eq!(answer.pointers(), ["/password"], "{password}");
     }
+}
+
+/// A name with an `@` was imported, and is what its user types to log in. The
+/// same text as somebody's address would take its place.
+#[sqlx::test(migrations = false)]
+async fn an_address_that_is_an_imported_name_is_taken(pool: PgPool) {
+    let server = Server::new(pool).await;
+    server.register("lechuck").await;
+    let imported = "UPDATE authstack.users SET username = 'Ghost@example.com',
+        username_key = 'ghost@example.com' WHERE username = 'lechuck'";
+    sqlx::query(imported).execute(&server.pool).await.unwrap();
+    let answer = server.register("ghost").await;
+    answer.assert_problem(409, "taken");
+    assert_eq!(answer.pointers(), ["/email"]);
+
+    let pair = server.tokens("guybrush").await;
+    let change = async |access: &str, email: &str| {
+        let body = json!({"email": email, "current_password": PASSWORD});
+        let call = server.call(Method::PATCH, "/auth/user/me").bearer(access);
+        call.json(&body).send().await
+    };
+    let answer = change(&pair.access, "GHOST@example.com").await;
+    answer.assert_problem(409, "taken");
+    assert_eq!(answer.pointers(), ["/email"]);
+    // Its user may have it as an address too.
+    let body = json!({"username": "ghost@example.com", "password": PASSWORD});
+    let own = server.post("/auth/login").json(&body).send().await.pair();
+    let answer = change(&own.access, "ghost@example.com").await;
+    assert_eq!(answer.status, StatusCode::OK);
 }
