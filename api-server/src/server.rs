@@ -35,6 +35,11 @@ mod key_watch;
 /// How long a client may take to send the head of a request, and how long an
 /// idle connection is kept.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// The most bytes of a request's head that are read before the rest of it, and
+/// at most as many come on top with the last read. They are kept for each
+/// connection until the head is whole, so they are few: browsers send less, and
+/// a cookie has 4 KiB at most. hyper's own limit is 400 KiB.
+const MAX_HEAD_BYTES: usize = 32 * 1024;
 /// How long a client may leave an answer untaken.
 const TAKE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a connection that was just accepted may take to begin a request
@@ -292,6 +297,7 @@ async fn converse(stream: TcpStream, peer: SocketAddr, router: Router, watcher: 
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
+        .max_buf_size(MAX_HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     // What ends a connection early is the client's affair.
     if let Err(error) = watcher.watch(connection).await {

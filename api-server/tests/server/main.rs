@@ -15,6 +15,7 @@ mod database;
 mod disk;
 mod drain;
 mod forward_auth;
+mod heads;
 mod housekeeping;
 mod idle;
 mod import;
