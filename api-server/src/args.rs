@@ -188,9 +188,13 @@ mod tests {
             args.limits.limit_login_per_address,
             args.limits.limit_registration_per_address,
             args.limits.limit_refresh_per_session,
+            args.limits.limit_export_per_account,
         ];
         let limits = limits.map(|limit| limit.to_string());
-        assert_eq!(limits, ["10/6s", "40/6s", "100/500ms", "20/3m", "100/1s"]);
+        assert_eq!(
+            limits,
+            ["10/6s", "40/6s", "100/500ms", "20/3m", "100/1s", "10/6m"]
+        );
         assert_eq!(args.housekeeping.audit_retention.to_string(), "90d");
     }
 

@@ -216,6 +216,7 @@ fn limits(args: &LimitArgs) -> Option<app::Limits> {
         login_per_address: args.limit_login_per_address,
         registration_per_address: args.limit_registration_per_address,
         refresh_per_session: args.limit_refresh_per_session,
+        export_per_account: args.limit_export_per_account,
     })
 }
 

@@ -36,6 +36,7 @@ impl App {
         caller: Caller,
         origin: &Origin,
     ) -> Result<ExportStart, AppError> {
+        self.limit_export(caller.user).await?;
         let event = Event::success(Action::AccountExport).by_caller(caller);
         Ok(self.store.begin_export(caller.user, &event, origin).await?)
     }

@@ -44,6 +44,8 @@ pub struct Limits {
     pub registration_per_address: Limit,
     /// Refreshes of one session.
     pub refresh_per_session: Limit,
+    /// Exports of one account.
+    pub export_per_account: Limit,
 }
 
 /// Counts, and remembers what it need not ask again.
@@ -240,6 +242,16 @@ impl App {
         };
         let limit = buckets.limits.refresh_per_session;
         let wish = buckets.wanted("refresh_per_session", limit, &[session.0.as_bytes()]);
+        self.take(vec![wish]).await.map(|_| ())
+    }
+
+    /// Counts an export of an account: each is written down, and in the next.
+    pub(super) async fn limit_export(&self, user: UserId) -> Result<(), AppError> {
+        let Some(buckets) = self.buckets(&Origin::default()).await? else {
+            return Ok(());
+        };
+        let limit = buckets.limits.export_per_account;
+        let wish = buckets.wanted("export_per_account", limit, &[user.0.as_bytes()]);
         self.take(vec![wish]).await.map(|_| ())
     }
 

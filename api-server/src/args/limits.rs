@@ -34,6 +34,9 @@ pub struct LimitArgs {
     /// Refreshes of one session.
     #[arg(long, env = "LIMIT_REFRESH_PER_SESSION", default_value = "100/1s")]
     pub limit_refresh_per_session: Limit,
+    /// Exports of one account.
+    #[arg(long, env = "LIMIT_EXPORT_PER_ACCOUNT", default_value = "10/6m")]
+    pub limit_export_per_account: Limit,
 }
 
 /// Whether there are limits.

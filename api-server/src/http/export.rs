@@ -169,6 +169,7 @@ impl ExportedEvent {
         (status = 200, description = "Everything that is held about the user", body = AccountExport,
             headers(("content-disposition" = String, description = "A name for the file"))),
     ),
+    extensions(("x-problems" = json!(["rate-limited"]))),
 )]
 pub(super) async fn export(
     State(app): State<App>,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use axum::http::{Method, StatusCode};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use futures::future::join_all;
 use serde_json::json;
 use sqlx::PgPool;
@@ -646,6 +646,39 @@ async fn what_people_type_is_not_in_the_buckets(pool: PgPool) {
     }
 }
 
+/// Each export is written down and is part of the next: without a limit, who
+/// has an account could fill the database by reading.
+#[sqlx::test(migrations = false)]
+async fn ten_exports_of_an_account_then_one_in_six_minutes(pool: PgPool) {
+    let server = limited(&pool).await;
+    register(&server, "192.0.2.1", "guybrush").await;
+    register(&server, "192.0.2.1", "lechuck").await;
+    let of = async |name: &str| login(&server, "192.0.2.1", name, PASSWORD).await.pair();
+    let (first, second, other) = (
+        of("guybrush").await,
+        of("guybrush").await,
+        of("lechuck").await,
+    );
+    let export = async |access: &str| {
+        let call = server.get("/auth/user/me/export").bearer(access);
+        call.send().await
+    };
+    exhaust(&server, 10, Duration::from_mins(6), async |n| {
+        export([&first, &second][n as usize % 2].access.as_str()).await
+    })
+    .await;
+    let events = "SELECT count(*) FROM authstack.audit WHERE action = 'account_export'";
+    assert_eq!(server.count(events).await, 10);
+    assert_eq!(export(&other.access).await.status, StatusCode::OK);
+    pass(&server, Duration::from_mins(6)).await;
+    // Another replica, which remembers no refusal.
+    let replica = limited(&pool).await;
+    for status in [StatusCode::OK, StatusCode::TOO_MANY_REQUESTS] {
+        let call = replica.get("/auth/user/me/export").bearer(&first.access);
+        assert_eq!(call.send().await.status, status);
+    }
+}
+
 /// A figure of a server's metrics, or 0.
 async fn metric(server: &Server, name: &str) -> u64 {
     let text = server.probe("/metrics").send().await.text;
@@ -654,4 +687,22 @@ async fn metric(server: &Server, name: &str) -> u64 {
             .is_some_and(|rest| rest.starts_with(' '))
     });
     line.map_or(0, |line| line.rsplit(' ').next().unwrap().parse().unwrap())
+}
+
+/// A proxy appends to what a client sent, which may be anything.
+#[sqlx::test(migrations = false)]
+async fn bytes_that_are_no_text_do_not_hide_where_a_request_comes_from(pool: PgPool) {
+    let server = limited(&pool).await;
+    for value in [
+        &b"\xff, 192.0.2.1"[..],
+        b"\xc3\xa9, 198.51.100.1 , 192.0.2.1",
+    ] {
+        let body = json!({"username": "nobody", "password": "a guess"});
+        let call = server.post("/auth/login").json(&body);
+        let value = HeaderValue::from_bytes(value).unwrap();
+        let call = call.header_value(HeaderName::from_static("x-forwarded-for"), value);
+        call.send().await.assert_problem(401, "login-refused");
+    }
+    let seen = "SELECT count(*) FROM authstack.audit WHERE client_address = '192.0.2.1'";
+    assert_eq!(server.count(seen).await, 2);
 }

@@ -62,6 +62,7 @@ fn unknown_flags_and_bad_values_are_named() {
         ("LIMIT_LOGIN_PER_ADDRESS", "0/1s"),
         ("LIMIT_REGISTRATION_PER_ADDRESS", "999999/99999h"),
         ("LIMIT_REFRESH_PER_SESSION", "often"),
+        ("LIMIT_EXPORT_PER_ACCOUNT", "1"),
         ("AUDIT_RETENTION", "for ever"),
         ("HOUSEKEEPING_INTERVAL", "0s"),
         ("DATABASE_MAX_CONNECTIONS", "0"),
