@@ -24,6 +24,8 @@ async fn what_clients_say_of_themselves_is_believed_from_trusted_networks_only()
     // the pod that goes may answer, by the configuration that it has.
     site.until("an answer by the new nginx", PATIENCE, async || {
         let request = gateway.request(Method::GET, "/");
+        // A connection that is kept would keep to the old one.
+        let request = request.header("connection", "close");
         let request = request.header("x-request-id", "given-0");
         let answer = gateway.send(request).await.ok()?;
         (answer.header("x-request-id") == "given-0").then_some(())
