@@ -136,14 +136,21 @@ fn flag_from(arg: &clap::Arg, dotenv: &[(String, String)]) -> Option<OsString> {
     (!value.is_empty()).then(|| format!("--{long}={value}").into())
 }
 
-/// A usage error on one line: its first paragraph, without what follows on
-/// how to get help.
+/// A usage error on one line: what is wrong, what may have been meant, and
+/// where to look.
 #[must_use]
 pub fn one_line(error: &clap::Error) -> String {
     let text = error.to_string();
-    let paragraph = text.split("\n\n").next().unwrap_or_default();
-    let words: Vec<_> = paragraph.split_whitespace().collect();
-    words.join(" ").trim_start_matches("error: ").to_owned()
+    let mut paragraphs = text.split("\n\n");
+    let what = paragraphs.next().unwrap_or_default();
+    let tips = paragraphs.filter(|paragraph| paragraph.trim_start().starts_with("tip:"));
+    let text: Vec<_> = std::iter::once(what).chain(tips).collect();
+    let words: Vec<_> = text
+        .iter()
+        .flat_map(|part| part.split_whitespace())
+        .collect();
+    let line = words.join(" ");
+    format!("{}; see --help", line.trim_start_matches("error: "))
 }
 
 #[cfg(test)]
@@ -261,6 +268,12 @@ mod tests {
             ),
             (&["serve", "--rate-limits", "maybe"], &[], "RATE_LIMITS"),
             (&["banana"], &[], "banana"),
+            (&["srve"], &[], "a similar subcommand exists: 'serve'"),
+            (
+                &["serve", "--prt=1"],
+                &[],
+                "a similar argument exists: '--port'",
+            ),
         ] {
             let error = parse(words, dotenv).err().expect("an error");
             assert!(error.contains(culprit), "{error}");

@@ -17,6 +17,7 @@ use authstack_api::{
     store::migrate::migrate,
     telemetry,
 };
+use clap::error::ErrorKind;
 
 /// The exit code of an import that left users behind.
 const NOT_ALL_IMPORTED: u8 = 3;
@@ -31,6 +32,10 @@ fn main() -> ExitCode {
     };
     let cli = match Cli::parse_from_layers(std::env::args_os().collect(), &dotenv.entries) {
         Ok(cli) => cli,
+        // Without a subcommand, the list of them is the answer.
+        Err(help) if help.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            help.exit()
+        }
         Err(error) if error.use_stderr() => {
             eprintln!("authstack-api: {}", one_line(&error));
             return ExitCode::from(2);

@@ -29,6 +29,17 @@ fn assert_refused(arguments: &[&str], variables: &[(&str, &str)], culprit: &str)
 }
 
 #[test]
+fn without_a_subcommand_they_are_listed() {
+    for arguments in [&[][..], &["admin"], &["keys"]] {
+        let output = run(arguments, &[]);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(text.contains("Usage: authstack-api"), "{text}");
+        assert!(text.contains("Commands:"), "{text}");
+    }
+}
+
+#[test]
 fn unknown_flags_and_bad_values_are_named() {
     assert_refused(&["--banana"], &[], "--banana");
     assert_refused(&["--port", "banana"], &[], "PORT");
