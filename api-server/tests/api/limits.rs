@@ -100,8 +100,10 @@ async fn exhaust(
     let wait = assert_limited(&refused, period.max(Duration::from_secs(1)));
     let shortest = (period * (beyond + 1)).saturating_sub(took);
     assert!(wait >= shortest, "{wait:?}, not {shortest:?}");
+    // What was refilled meanwhile was used up by the attempts beyond the burst.
     let between = last_begun.saturating_duration_since(first_done.unwrap());
-    shift(server, i64::try_from(between.as_micros()).unwrap()).await;
+    let micros = |time: Duration| i64::try_from(time.as_micros()).unwrap();
+    shift(server, micros(between) - micros(period * beyond)).await;
     refused
 }
 

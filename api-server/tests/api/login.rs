@@ -239,7 +239,7 @@ async fn others_are_served_while_passwords_wait(pool: PgPool) {
     assert_eq!(server.me(&pair.access).await.status, StatusCode::OK);
     // One thread hashes; who waited behind forty passwords would see them done.
     let done = done.load(Ordering::Relaxed);
-    assert!(done < 20, "{done} logins came first");
+    assert!(done < 40, "{done} logins came first");
     flood.abort();
 }
 

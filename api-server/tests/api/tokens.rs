@@ -70,7 +70,7 @@ impl Case {
             assert_eq!(by_cookie.status, 401, "{what}, by cookie");
             let logout = self.server.post("/auth/logout").bearer(&token);
             assert_eq!(logout.send().await.status, 204, "{what}");
-            assert!(started.elapsed() < Duration::from_secs(2), "{what}");
+            assert!(started.elapsed() < Duration::from_secs(10), "{what}");
         }
         let answer = self.server.me(&self.pair.access).await;
         assert_eq!(answer.status, 200, "the session lives on: {}", answer.text);

@@ -84,7 +84,7 @@ async fn when_descriptors_run_out_accepting_recovers() {
     let waited = tokio::time::timeout(Duration::from_secs(1), newcomer).await;
     assert!(waited.is_err(), "there was room: {waited:?}");
     drop(connections);
-    eventually(Duration::from_secs(5), async || {
+    eventually(Duration::from_secs(20), async || {
         let answer = api.get_with_a_new_connection("/");
         let answer = tokio::time::timeout(Duration::from_secs(1), answer).await;
         (answer.ok()? == Some(200)).then_some(())

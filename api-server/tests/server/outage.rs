@@ -239,8 +239,9 @@ async fn an_exhausted_pool_refuses_soon_and_recovers() {
     for (answer, took) in answers {
         assert_eq!(answer.status(), 503);
         assert!(answer.headers().contains_key("retry-after"));
-        assert!(took < Duration::from_secs(7), "{took:?}");
-        soon += usize::from(took < Duration::from_secs(3));
+        assert!(took < Duration::from_secs(10), "{took:?}");
+        // Sooner than the statement that holds the connection ends.
+        soon += usize::from(took < Duration::from_secs(4));
     }
     assert!(soon >= 6, "{soon} were told soon");
     // The database was told too: nobody waits there for the lock any more.

@@ -190,8 +190,10 @@ async fn large_hashes_wait_until_there_is_memory_and_give_it_back() {
     assert_eq!(done, 40);
     assert!(most <= limits.memory_kib, "{most} KiB");
     assert_eq!(most, 64 * 1024, "a large hash was seen");
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    assert_eq!(hasher.shared.lock().held_kib, 0);
+    // Given back when idle; a test that waits for ever has failed.
+    while hasher.shared.lock().held_kib > 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 #[tokio::test]
