@@ -49,6 +49,8 @@ pub fn judge(old: &OldUser) -> Result<StagedUser, RefusedRow> {
             created_at,
         }),
         (id, username, email, hash, roles, created_at, disabled) => {
+            let username_key = username.as_ref().ok().map(|name| name.key().to_owned());
+            let email_key = email.as_ref().ok().map(|email| email.key().to_owned());
             let reasons = [
                 id.err(),
                 username.err(),
@@ -62,6 +64,8 @@ pub fn judge(old: &OldUser) -> Result<StagedUser, RefusedRow> {
                 old_id: old.id.as_deref().map(shown),
                 username: old.username.as_deref().map(shown),
                 email: old.email.as_deref().map(shown),
+                username_key,
+                email_key,
                 reasons: reasons.into_iter().flatten().collect(),
             })
         }
@@ -75,6 +79,8 @@ pub fn unreadable(reason: String) -> RefusedRow {
         old_id: None,
         username: None,
         email: None,
+        username_key: None,
+        email_key: None,
         reasons: vec![reason],
     }
 }

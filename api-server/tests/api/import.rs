@@ -501,6 +501,38 @@ async fn one_identifier_of_two_services_is_noticed(pool: PgPool) {
     assert_eq!(usernames(&server).await, ["guybrush", "stan"]);
 }
 
+/// An identifier is not enough to say that a bad row was imported before: it
+/// may be another person in another file.
+#[sqlx::test(migrations = false)]
+async fn a_bad_row_with_a_known_identifier_is_refused_unless_it_is_the_same_user(pool: PgPool) {
+    let server = server(pool).await;
+    old_user(&server, "guybrush", "guybrush@example.com", BCRYPT).await;
+    old_user(&server, "elaine", "elaine@example.com", BCRYPT).await;
+    run(&settings(&server)).await;
+    let text = format!(
+        "id,username,email,hashed_password\n\
+         1,,,{BCRYPT}\n\
+         1,stan,stan@example.com,md5-of-something\n\
+         1,two words,otis@example.com,{BCRYPT}\n\
+         2,ELAINE,,{BCRYPT}\n\
+         2,,elaine@EXAMPLE.com,\n"
+    );
+    let (done, report) = run_file(&server, "users.csv", &text).await;
+    assert_eq!(done, totals(5, 0, 2, 3, 0), "{report:?}");
+    for line in ["line 2,", "line 3,", "line 4,"] {
+        assert!(says(&report, &[line, "id \"1\"", "refused"]), "{report:?}");
+    }
+    assert!(!says(&report, &["id \"2\""]), "{report:?}");
+
+    // Nothing tells any more who the identifier stood for.
+    sqlx::query("DELETE FROM authstack.users")
+        .execute(&server.pool)
+        .await
+        .unwrap();
+    let (done, report) = run_file(&server, "users.csv", &text).await;
+    assert_eq!(done, totals(5, 0, 0, 5, 0), "{report:?}");
+}
+
 #[sqlx::test(migrations = false)]
 async fn a_csv_file_may_come_from_a_spreadsheet(pool: PgPool) {
     let server = server(pool).await;

@@ -38,13 +38,17 @@ impl Destination {
     }
 }
 
-/// Skips what was imported before, but for rows whose account has both another
-/// name and another address: those may well come from another service.
+/// Skips what was imported before. An identifier alone does not tell: another
+/// file may have been given the same source. A row is skipped if its account
+/// has its name or its address, or if the account is gone and the row is good.
+/// Other good rows are left out, and refused ones stay refused.
 async fn skip_known(connection: &mut PgConnection, source: &str) -> Result<(), sqlx::Error> {
     query(
         "UPDATE pg_temp.import_rows r SET state = 'skipped'
-         FROM authstack.imported_users i
-         WHERE i.source = $1 AND i.imported_id = r.old_id",
+         FROM authstack.imported_users i LEFT JOIN authstack.users u ON u.id = i.user_id
+         WHERE i.source = $1 AND i.imported_id = r.old_id
+           AND (u.username_key = r.username_key OR u.email_key = r.email_key
+                OR u.id IS NULL AND r.state = 'good')",
     )
     .bind(source)
     .execute(&mut *connection)
@@ -53,9 +57,7 @@ async fn skip_known(connection: &mut PgConnection, source: &str) -> Result<(), s
         "WITH others AS (
            UPDATE pg_temp.import_rows r SET state = 'left_out'
            FROM authstack.imported_users i JOIN authstack.users u ON u.id = i.user_id
-           WHERE i.source = $1 AND i.imported_id = r.old_id AND r.state = 'skipped'
-             AND r.username_key IS NOT NULL
-             AND u.username_key <> r.username_key AND u.email_key <> r.email_key
+           WHERE i.source = $1 AND i.imported_id = r.old_id AND r.state = 'good'
            RETURNING r.place, u.id
          )
          INSERT INTO pg_temp.import_findings (place, kind, account)

@@ -60,6 +60,10 @@ pub struct RefusedRow {
     pub username: Option<String>,
     /// The e-mail address.
     pub email: Option<String>,
+    /// By what the user name is compared, if it is one.
+    pub username_key: Option<String>,
+    /// By what the e-mail address is compared, if it is one.
+    pub email_key: Option<String>,
     /// Everything that is wrong with it.
     pub reasons: Vec<String>,
 }
@@ -261,15 +265,18 @@ async fn stage_bad(
         values.collect::<Vec<_>>()
     };
     query(
-        "INSERT INTO pg_temp.import_rows (place, old_id, username, email, state)
-         SELECT place, old_id, username, email, 'refused'
-         FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[])
-           AS t (place, old_id, username, email)",
+        "INSERT INTO pg_temp.import_rows
+           (place, old_id, username, username_key, email, email_key, state)
+         SELECT place, old_id, username, username_key, email, email_key, 'refused'
+         FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[])
+           AS t (place, old_id, username, username_key, email, email_key)",
     )
     .bind(rows.iter().map(|(place, _)| *place).collect::<Vec<_>>())
     .bind(text(|row| row.old_id.as_deref()))
     .bind(text(|row| row.username.as_deref()))
+    .bind(text(|row| row.username_key.as_deref()))
     .bind(text(|row| row.email.as_deref()))
+    .bind(text(|row| row.email_key.as_deref()))
     .execute(&mut *connection)
     .await?;
     let reasons = || {
