@@ -76,6 +76,12 @@ struct Nginx {
 
 impl Nginx {
     async fn start(binary: &Path, api: &Api, echo: &Echo) -> Self {
+        let [server, login_page] = documented();
+        // Another host beside the first, with the login page.
+        let listen = "listen 8080;";
+        let pages = server.split_once("server {").unwrap().1;
+        let (_, pages) = pages.split_once(listen).unwrap();
+        let pages = format!("server {{ listen 8080; server_name pages.test;\n{login_page}{pages}");
         let directory = TempDir::new().unwrap();
         let at = directory.path().display();
         let port = StdListener::bind(("127.0.0.1", 0))
@@ -83,10 +89,10 @@ impl Nginx {
             .local_addr()
             .unwrap()
             .port();
-        let server = documented()
+        let server = format!("{server}{pages}")
             .replace("127.0.0.1:8001", &format!("127.0.0.1:{}", api.port))
             .replace("127.0.0.1:3000", &format!("127.0.0.1:{}", echo.port))
-            .replace("listen 8080;", &format!("listen 127.0.0.1:{port};"));
+            .replace(listen, &format!("listen 127.0.0.1:{port};"));
         let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
         let temporary = temporary.map(|name| format!("{name}_temp_path {at}/{name};"));
         let temporary = temporary.join("\n");
@@ -153,12 +159,16 @@ fn nginx() -> Option<PathBuf> {
     found
 }
 
-/// The configuration that the documentation shows.
-fn documented() -> String {
+/// The configuration that the documentation shows, and what it adds for a login
+/// page.
+fn documented() -> [String; 2] {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/forward-auth.md");
     let text = fs::read_to_string(file).unwrap();
-    let (_, block) = text.split_once("```nginx\n").unwrap();
-    block.split_once("```").unwrap().0.to_owned()
+    let blocks = text.split("```nginx\n").skip(1);
+    let blocks: Vec<_> = blocks
+        .map(|block| block.split_once("```").unwrap().0.to_owned())
+        .collect();
+    blocks.try_into().unwrap()
 }
 
 /// Gives every user two roles.
@@ -322,4 +332,86 @@ async fn nginx_refuses_what_another_site_would_change_and_who_has_logged_out() {
         assert_eq!(send(request).await.status(), 401);
     }
     assert_eq!(stack.seen(), before);
+}
+
+#[tokio::test]
+async fn nginx_passes_the_services_cookies_on_and_not_the_token() {
+    let Some(stack) = Stack::start().await else {
+        return;
+    };
+    let nginx = &stack.nginx;
+    let token = stack.access.as_str();
+    for (sent, expected) in [
+        ("access_token=T", None),
+        ("access_token=T; theme=dark", Some("theme=dark")),
+        ("theme=dark; access_token=T", Some("theme=dark")),
+        (
+            "a=1; access_token=T; theme=dark; b=",
+            Some("a=1; theme=dark; b="),
+        ),
+        // As odd as the API takes it.
+        ("a=1;\taccess_token\t=\tT ;b=2", Some("a=1;b=2")),
+        (" access_token =T;b=2", Some("b=2")),
+        // Of this name there may be a leftover from before TLS, or the other way round.
+        (
+            "__Host-access_token=T; a=1; access_token=T; b=2",
+            Some("a=1; b=2"),
+        ),
+        ("access_token=T; __Host-access_token=T", None),
+        // Names that only look alike.
+        (
+            "my_access_token=1; access_token=T; access_token2=2; x=access_token=3",
+            Some("my_access_token=1; access_token2=2; x=access_token=3"),
+        ),
+    ] {
+        let cookies = sent.replace('T', token);
+        let echoed = echoed(nginx.get().header("cookie", cookies)).await;
+        let arrived = echoed["headers"].get("cookie").and_then(Value::as_str);
+        assert_eq!(arrived, expected, "{sent}");
+    }
+    // By Authorization, the cookies are not even read.
+    for (sent, expected) in [
+        ("theme=dark", Some("theme=dark")),
+        ("__Host-access_token=T; a=1", Some("a=1")),
+        ("access_token=T; a=1; access_token=T", None),
+        ("a=1; __Host-access_token=T; __Host-access_token=T", None),
+    ] {
+        let request = nginx.get().bearer_auth(token);
+        let cookies = sent.replace('T', token);
+        let echoed = echoed(request.header("cookie", cookies)).await;
+        let arrived = echoed["headers"].get("cookie").and_then(Value::as_str);
+        assert_eq!(arrived, expected, "{sent}");
+    }
+}
+
+#[tokio::test]
+async fn nginx_shows_the_services_login_page_to_whoever_is_not_logged_in() {
+    let Some(stack) = Stack::start().await else {
+        return;
+    };
+    let at_pages = |request: RequestBuilder| request.header("host", "pages.test");
+    let cookies = "access_token=x; theme=dark";
+    let stranger = forged(at_pages(stack.nginx.get())).header("cookie", cookies);
+    let refused = send(stranger).await;
+    assert_eq!(refused.status(), 401);
+    let page: Value = refused.json().await.unwrap();
+    assert_eq!(page["headers"]["cookie"], "theme=dark");
+    let names = page["headers"].as_object().unwrap().keys();
+    let names: Vec<_> = names.filter(|name| name.starts_with("x-auth-")).collect();
+    assert!(names.is_empty(), "{names:?}");
+
+    let known = at_pages(stack.by_cookie(stack.nginx.get()));
+    assert_eq!(
+        echoed(known).await["headers"]["x-auth-username"],
+        "guybrush"
+    );
+    // A refusal of AuthStack itself stays what it is.
+    let login = stack.nginx.client.post(stack.nginx.url("/auth/login"));
+    let credentials = json!({"username": "guybrush", "password": "not the password"});
+    let refused = send(at_pages(login.json(&credentials))).await;
+    assert_eq!(refused.status(), 401);
+    assert_eq!(
+        refused.headers()["content-type"],
+        "application/problem+json"
+    );
 }
