@@ -1,7 +1,9 @@
 //! The AuthStack authentication service.
 //!
 //! `domain` decides, `crypto` and `store` act, `http` speaks; `app` puts them
-//! together and `server` runs them.
+//! together and `server` runs them, by what `args` reads and `config` checks.
+//! `metrics` and `telemetry` tell what happens. `admin`, `import`, `keys` and
+//! `healthcheck` are commands of their own.
 
 #![expect(
     clippy::missing_errors_doc,

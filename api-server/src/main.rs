@@ -82,10 +82,7 @@ fn run_migrations(args: MigrateArgs, dotenv: &Dotenv) -> anyhow::Result<()> {
     let database = config::database(args.database)?;
     let _log = telemetry::init(args.log.log_level, None)?;
     warn_about(dotenv);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("the runtime cannot start")?;
+    let runtime = small_runtime()?;
     let patience = args.migrate_timeout.duration();
     let role = args.runtime_role.as_deref();
     Ok(runtime.block_on(migrate(&database, role, patience))?)
@@ -94,25 +91,26 @@ fn run_migrations(args: MigrateArgs, dotenv: &Dotenv) -> anyhow::Result<()> {
 fn create_admin(args: AdminCreateArgs, dotenv: &Dotenv) -> anyhow::Result<()> {
     let _log = telemetry::init(args.log.log_level, None)?;
     warn_about(dotenv);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("the runtime cannot start")?;
+    let runtime = small_runtime()?;
     Ok(runtime.block_on(admin::create(args, &mut std::io::stdout()))?)
 }
 
 /// Without a log: what there is to say is the report, which names people.
 fn run_import(args: ImportArgs) -> anyhow::Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("the runtime cannot start")?;
+    let runtime = small_runtime()?;
     let complete = runtime.block_on(import::command::run(args, std::io::stdout()))?;
     Ok(if complete {
         ExitCode::SUCCESS
     } else {
         ExitCode::from(NOT_ALL_IMPORTED)
     })
+}
+
+/// For a command that does one thing after another.
+fn small_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all();
+    builder.build().context("the runtime cannot start")
 }
 
 fn print_document() -> anyhow::Result<()> {

@@ -13,7 +13,6 @@ use tracing::Instrument;
 
 use crate::telemetry::spans;
 
-pub mod account;
 pub mod account_list;
 pub mod administration;
 mod admins;
@@ -27,6 +26,7 @@ pub mod housekeeping;
 pub mod import;
 pub mod limits;
 pub mod migrate;
+pub mod own_account;
 pub mod own_sessions;
 mod password_upgrade;
 pub mod sessions;

@@ -10,7 +10,7 @@ use crate::{
         jwt::{SigningError, TokenError},
     },
     domain::account::NewAccountError,
-    store::{StoreError, account::Refused, users::Taken},
+    store::{StoreError, own_account::Refused, users::Taken},
 };
 
 /// Why something was not done. What clients see of it, `http` decides.

@@ -9,7 +9,10 @@ use crate::{
         audit::{Action, Event},
         ids::{Caller, UserId},
     },
-    store::export::{ExportStart, PIECE, StoredEvent, StoredSession},
+    store::{
+        audit_log::AuditEntry,
+        export::{ExportStart, PIECE, StoredSession},
+    },
 };
 
 /// A piece of an export.
@@ -57,7 +60,7 @@ impl App {
         user: UserId,
         after: Option<Uuid>,
         until: OffsetDateTime,
-    ) -> Result<Piece<StoredEvent>, AppError> {
+    ) -> Result<Piece<AuditEntry>, AppError> {
         let rows = self.store.stored_events(user, after, until).await?;
         Ok(Piece::of(rows, |row| row.id))
     }

@@ -17,8 +17,8 @@ use crate::{
         password::MAX_LOGIN_BYTES,
     },
     store::{
-        account::Refused,
         audit::Origin,
+        own_account::Refused,
         sessions::{NewSession, SessionGrant},
         users::Credentials,
     },

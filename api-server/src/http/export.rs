@@ -19,7 +19,10 @@ use super::{ApiError, client::Client, identity::Identity, user::UserResponse};
 use crate::{
     app::{App, AppError, export::Piece},
     domain::ids::UserId,
-    store::export::{ImportedFrom, StoredEvent, StoredSession},
+    store::{
+        audit_log::AuditEntry,
+        export::{ImportedFrom, StoredSession},
+    },
 };
 
 /// A session that is stored, over or not.
@@ -142,7 +145,7 @@ impl From<ImportedFrom> for ExportedSource {
 }
 
 impl ExportedEvent {
-    fn of(event: StoredEvent, user: UserId) -> Self {
+    fn of(event: AuditEntry, user: UserId) -> Self {
         let whose = |id: UserId| if id == user { "self" } else { "other" };
         Self {
             id: event.id,

@@ -2,14 +2,14 @@
 
 use std::net::IpAddr;
 
-use sqlx::{Connection, query};
+use sqlx::{Connection, query_as};
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use super::{Store, StoreError, account_list::plan_for_these_values, settle, within};
 use crate::domain::{
     audit::Outcome,
-    ids::UserId,
+    ids::{SessionId, UserId},
     page::{Cursor, PageRequest, Slice},
 };
 
@@ -31,6 +31,7 @@ pub struct AuditFilter {
 }
 
 /// An event as it was written down.
+#[derive(Clone, Debug, PartialEq)]
 pub struct AuditEntry {
     /// Its identifier, a UUID v7.
     pub id: Uuid,
@@ -45,7 +46,7 @@ pub struct AuditEntry {
     /// Whom it was done to.
     pub user: Option<UserId>,
     /// The session that it is about.
-    pub session: Option<Uuid>,
+    pub session: Option<SessionId>,
     /// Where the request came from.
     pub client_address: Option<IpAddr>,
     /// What the client said it was.
@@ -54,6 +55,39 @@ pub struct AuditEntry {
     pub request_id: Option<String>,
     /// What else there is to say.
     pub detail: Option<serde_json::Value>,
+}
+
+/// A row that every query of events returns in the same shape.
+pub(super) struct EventRow {
+    pub(super) id: Uuid,
+    pub(super) at: OffsetDateTime,
+    pub(super) action: String,
+    pub(super) result: String,
+    pub(super) actor_id: Option<Uuid>,
+    pub(super) user_id: Option<Uuid>,
+    pub(super) session_id: Option<Uuid>,
+    pub(super) client_address: Option<String>,
+    pub(super) user_agent: Option<String>,
+    pub(super) request_id: Option<String>,
+    pub(super) detail: Option<serde_json::Value>,
+}
+
+impl From<EventRow> for AuditEntry {
+    fn from(row: EventRow) -> Self {
+        Self {
+            id: row.id,
+            at: row.at,
+            action: row.action,
+            result: row.result,
+            actor: row.actor_id.map(UserId),
+            user: row.user_id.map(UserId),
+            session: row.session_id.map(SessionId),
+            client_address: row.client_address.and_then(|text| text.parse().ok()),
+            user_agent: row.user_agent,
+            request_id: row.request_id,
+            detail: row.detail,
+        }
+    }
 }
 
 /// By how much the clocks of servers, which make the identifiers, and the
@@ -92,7 +126,8 @@ impl Store {
         let (from, before) = filter.id_range(page.cursor);
         // What users did to themselves is under user_id, all else that they
         // did under actor_id: each half has an index.
-        let select = query!(
+        let select = query_as!(
+            EventRow,
             "SELECT id, at, action, result, actor_id, user_id, session_id,
                host(client_address) AS client_address, user_agent, request_id, detail
              FROM authstack.audit
@@ -126,19 +161,7 @@ impl Store {
         })
         .await;
         let rows = settle(connection, answer)?.into_iter();
-        let entries = rows.map(|row| AuditEntry {
-            id: row.id,
-            at: row.at,
-            action: row.action,
-            result: row.result,
-            actor: row.actor_id.map(UserId),
-            user: row.user_id.map(UserId),
-            session: row.session_id,
-            client_address: row.client_address.and_then(|text| text.parse().ok()),
-            user_agent: row.user_agent,
-            request_id: row.request_id,
-            detail: row.detail,
-        });
+        let entries = rows.map(AuditEntry::from);
         Ok(Slice::cut(entries.collect(), page.limit, |entry| entry.id))
     }
 }

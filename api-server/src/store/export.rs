@@ -3,7 +3,6 @@
 
 use std::net::IpAddr;
 
-use serde_json::Value;
 use sqlx::{Connection, query, query_as, query_scalar};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -11,6 +10,7 @@ use uuid::Uuid;
 use super::{
     Store, StoreError,
     audit::{self, Origin},
+    audit_log::{AuditEntry, EventRow},
     settle, within,
 };
 use crate::domain::{
@@ -40,34 +40,6 @@ pub struct StoredSession {
     pub client_address: Option<IpAddr>,
     /// What the client at its login said it was.
     pub user_agent: Option<String>,
-}
-
-/// An event that a user did, or that was done to them. Where another person
-/// did it, their address and device are theirs, and left out.
-#[derive(Clone, Debug, PartialEq)]
-pub struct StoredEvent {
-    /// Its identifier.
-    pub id: Uuid,
-    /// When it happened.
-    pub at: OffsetDateTime,
-    /// What was done, or tried.
-    pub action: String,
-    /// How it ended.
-    pub result: String,
-    /// Who did it, where somebody was logged in.
-    pub actor: Option<UserId>,
-    /// Whom it was done to, where that is known.
-    pub user: Option<UserId>,
-    /// The session that it is about.
-    pub session: Option<SessionId>,
-    /// Where it came from.
-    pub client_address: Option<IpAddr>,
-    /// What the client said it was.
-    pub user_agent: Option<String>,
-    /// The request.
-    pub request_id: Option<String>,
-    /// What else there is to say.
-    pub detail: Option<Value>,
 }
 
 /// What an export begins with.
@@ -156,15 +128,18 @@ impl Store {
     }
 
     /// The next [`PIECE`] events by or about a user after this one, until then.
+    /// Where another person did it, their address, device and request are
+    /// theirs, and left out.
     pub async fn stored_events(
         &self,
         user: UserId,
         after: Option<Uuid>,
         until: OffsetDateTime,
-    ) -> Result<Vec<StoredEvent>, StoreError> {
+    ) -> Result<Vec<AuditEntry>, StoreError> {
         let mut connection = self.acquire().await?;
         // Each half has an index in the order of the whole.
-        let select = query!(
+        let select = query_as!(
+            EventRow,
             r#"SELECT id AS "id!", at AS "at!", action AS "action!", result AS "result!",
                  actor_id, user_id, session_id, detail,
                  CASE WHEN own THEN host(client_address) END AS client_address,
@@ -189,19 +164,7 @@ impl Store {
         );
         let answer = within(select.fetch_all(&mut *connection)).await;
         let rows = settle(connection, answer)?.into_iter();
-        let rows = rows.map(|row| StoredEvent {
-            id: row.id,
-            at: row.at,
-            action: row.action,
-            result: row.result,
-            actor: row.actor_id.map(UserId),
-            user: row.user_id.map(UserId),
-            session: row.session_id.map(SessionId),
-            client_address: row.client_address.and_then(|text| text.parse().ok()),
-            user_agent: row.user_agent,
-            request_id: row.request_id,
-            detail: row.detail,
-        });
+        let rows = rows.map(AuditEntry::from);
         Ok(rows.collect())
     }
 }

@@ -8,8 +8,8 @@ use time::OffsetDateTime;
 
 use super::{
     Store, StoreError,
-    account::{Refused, hold},
     audit::{self, Origin},
+    own_account::{Refused, hold},
     sessions::EndReason,
     settle, within,
 };

@@ -50,6 +50,49 @@ pub struct Credentials {
     pub disabled: bool,
 }
 
+/// A row that every query of users returns in the same shape.
+pub(super) struct UserRow {
+    pub(super) id: Uuid,
+    pub(super) username: String,
+    pub(super) email: String,
+    pub(super) roles: Vec<String>,
+    pub(super) created_at: OffsetDateTime,
+    pub(super) updated_at: OffsetDateTime,
+}
+
+impl From<UserRow> for User {
+    fn from(row: UserRow) -> Self {
+        Self {
+            id: UserId(row.id),
+            username: row.username,
+            email: row.email,
+            roles: row.roles,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        }
+    }
+}
+
+struct CredentialsRow {
+    id: Uuid,
+    username_key: String,
+    email_key: String,
+    password_hash: String,
+    disabled: bool,
+}
+
+impl From<CredentialsRow> for Credentials {
+    fn from(row: CredentialsRow) -> Self {
+        Self {
+            id: UserId(row.id),
+            username_key: row.username_key,
+            email_key: row.email_key,
+            password_hash: row.password_hash.into(),
+            disabled: row.disabled,
+        }
+    }
+}
+
 /// Which of a new user's names are taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Taken {
@@ -143,7 +186,8 @@ impl Store {
         identifier: &LoginIdentifier,
     ) -> Result<Option<Credentials>, StoreError> {
         let mut connection = self.acquire().await?;
-        let found = query!(
+        let found = query_as!(
+            CredentialsRow,
             r#"SELECT id, username_key, email_key, password_hash, disabled_at IS NOT NULL AS "disabled!"
                FROM authstack.users
                WHERE email_key = $1 OR username_key = $2
@@ -153,33 +197,20 @@ impl Store {
             identifier.username_key,
         );
         let answer = within(found.fetch_optional(&mut *connection)).await;
-        let row = settle(connection, answer)?;
-        Ok(row.map(|row| Credentials {
-            id: UserId(row.id),
-            username_key: row.username_key,
-            email_key: row.email_key,
-            password_hash: row.password_hash.into(),
-            disabled: row.disabled,
-        }))
+        Ok(settle(connection, answer)?.map(Credentials::from))
     }
 
     /// What a user's password is checked against.
     pub async fn credentials_of(&self, user: UserId) -> Result<Option<Credentials>, StoreError> {
         let mut connection = self.acquire().await?;
-        let found = query!(
+        let found = query_as!(
+            CredentialsRow,
             r#"SELECT id, username_key, email_key, password_hash, disabled_at IS NOT NULL AS "disabled!"
                FROM authstack.users WHERE id = $1"#,
             user.0,
         );
         let answer = within(found.fetch_optional(&mut *connection)).await;
-        let row = settle(connection, answer)?;
-        Ok(row.map(|row| Credentials {
-            id: UserId(row.id),
-            username_key: row.username_key,
-            email_key: row.email_key,
-            password_hash: row.password_hash.into(),
-            disabled: row.disabled,
-        }))
+        Ok(settle(connection, answer)?.map(Credentials::from))
     }
 
     /// The user of a session, if the session lives and the user may log in.
@@ -189,7 +220,8 @@ impl Store {
         user: Uuid,
     ) -> Result<Option<User>, StoreError> {
         let mut connection = self.acquire().await?;
-        let found = query!(
+        let found = query_as!(
+            UserRow,
             "SELECT u.id, u.username, u.email, u.roles, u.created_at, u.updated_at
              FROM authstack.sessions s
              JOIN authstack.users u ON u.id = s.user_id
@@ -200,14 +232,6 @@ impl Store {
             user,
         );
         let answer = within(found.fetch_optional(&mut *connection)).await;
-        let row = settle(connection, answer)?;
-        Ok(row.map(|row| User {
-            id: UserId(row.id),
-            username: row.username,
-            email: row.email,
-            roles: row.roles,
-            created_at: row.created_at,
-            updated_at: row.updated_at,
-        }))
+        Ok(settle(connection, answer)?.map(User::from))
     }
 }

@@ -63,7 +63,7 @@ impl From<AuditEntry> for AuditResponse {
             result: entry.result,
             actor_id: entry.actor.map(|user| user.0),
             user_id: entry.user.map(|user| user.0),
-            session_id: entry.session,
+            session_id: entry.session.map(|session| session.0),
             client_address: entry.client_address,
             user_agent: entry.user_agent,
             request_id: entry.request_id,

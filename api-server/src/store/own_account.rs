@@ -13,7 +13,7 @@ use super::{
     own_sessions::end_sessions,
     sessions::EndReason,
     settle,
-    users::{Taken, User},
+    users::{Taken, User, UserRow},
     within,
 };
 use crate::domain::{
@@ -218,7 +218,8 @@ async fn rename(
     username: Option<&Username>,
     email: Option<&Email>,
 ) -> Result<User, sqlx::Error> {
-    let row = query!(
+    let row = query_as!(
+        UserRow,
         "UPDATE authstack.users
          SET username = COALESCE($2, username), username_key = COALESCE($3, username_key),
              email = COALESCE($4, email), email_key = COALESCE($5, email_key),
@@ -233,12 +234,5 @@ async fn rename(
     )
     .fetch_one(transaction)
     .await?;
-    Ok(User {
-        id: UserId(row.id),
-        username: row.username,
-        email: row.email,
-        roles: row.roles,
-        created_at: row.created_at,
-        updated_at: row.updated_at,
-    })
+    Ok(row.into())
 }
