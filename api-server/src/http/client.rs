@@ -30,7 +30,7 @@ impl FromRequestParts<App> for Client {
             user_agent: user_agent
                 .and_then(|value| value.to_str().ok())
                 .map(|text| text.chars().take(MAX_USER_AGENT_CHARS).collect()),
-            request_id: request_id.map(|id| id.0.clone()),
+            request_id: request_id.map(|id| id.0.to_string()),
         }))
     }
 }

@@ -38,7 +38,7 @@ impl Seen {
 
 /// The request's id, for what happens on its way.
 #[derive(Clone)]
-pub(super) struct RequestId(pub(super) String);
+pub(super) struct RequestId(pub(super) Arc<str>);
 
 /// Handles one request.
 pub(super) async fn edge(State(app): State<App>, mut request: Request, next: Next) -> Response {
@@ -46,7 +46,9 @@ pub(super) async fn edge(State(app): State<App>, mut request: Request, next: Nex
     let line = Line::begin(&app, &request);
     let seen = Seen::default();
     request.extensions_mut().insert(seen.clone());
-    request.extensions_mut().insert(RequestId(line.id.clone()));
+    request
+        .extensions_mut()
+        .insert(RequestId(Arc::clone(&line.id)));
 
     let cors = Cors::of(&request, &app.services.cors_origins);
     let response = match cors.preflight() {
@@ -105,7 +107,7 @@ pub(super) fn add_headers(headers: &mut HeaderMap, request_id: &str, draining: b
 
 /// What the log line says, as far as the request tells.
 struct Line {
-    id: String,
+    id: Arc<str>,
     method: &'static str,
     route: Option<MatchedPath>,
     client: Option<std::net::IpAddr>,
@@ -142,7 +144,7 @@ impl Line {
         macro_rules! line {
             ($level:ident) => {
                 tracing::$level!(
-                    request_id = self.id,
+                    request_id = &*self.id,
                     trace_id = trace,
                     method = self.method,
                     route,

@@ -213,7 +213,8 @@ async fn the_rights_of_the_runtime_role_are_enough(pool: PgPool) {
     assert_eq!(server.login("guybrush").await.status, StatusCode::OK);
     let removed = tidy(&server).await;
     assert_eq!((removed.sessions, removed.audit), (10, 10));
-    assert_eq!(removed.buckets, 10);
+    // Of those that the login took from, some may be full again.
+    assert!(removed.buckets >= 10, "{}", removed.buckets);
     runtime.close().await;
     let drop = sqlx::AssertSqlSafe(format!("DROP OWNED BY \"{role}\"; DROP ROLE \"{role}\""));
     sqlx::raw_sql(drop).execute(&pool).await.unwrap();
