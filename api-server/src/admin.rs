@@ -21,6 +21,7 @@ use crate::{
         password::{MAX_LOGIN_BYTES, PasswordPolicy},
         username::username_key,
     },
+    import::named,
     store::{
         Store,
         first_admin::{Maker, Names, Promotion},
@@ -36,7 +37,7 @@ pub enum AdminError {
     Config(#[from] ConfigError),
     /// The password cannot be had.
     #[error("the password cannot be read: {0}")]
-    Password(#[source] io::Error),
+    Password(io::Error),
     /// What was typed twice differs.
     #[error("the two passwords differ")]
     PasswordsDiffer,
@@ -59,14 +60,14 @@ pub enum AdminError {
     #[error("the account is disabled")]
     Disabled,
     /// The tables are not there.
-    #[error("the schema is older than this program: run `migrate`")]
+    #[error("the schema is not up to date; run `authstack-api migrate` first")]
     Schema,
     /// The database or the hashing failed.
     #[error(transparent)]
     App(#[from] AppError),
     /// Nobody listens.
     #[error("the result cannot be written: {0}")]
-    Output(#[source] io::Error),
+    Output(io::Error),
 }
 
 /// Makes an administrator, or gives an account the role, and says to `output`
@@ -140,15 +141,21 @@ async fn promote(
 }
 
 async fn check_schema(store: &Store) -> Result<(), AdminError> {
-    let ready = store.schema_is_ready().await.map_err(AppError::from)?;
-    ready.then_some(()).ok_or(AdminError::Schema)
+    match store.schema_is_ready().await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(AdminError::Schema),
+        Err(error) if error.is_not_migrated() => Err(AdminError::Schema),
+        Err(error) => Err(AppError::from(error).into()),
+    }
 }
 
 /// The password from the file, from whoever sits at the terminal, or from
 /// stdin: never from the command line, which other users of the machine see.
 fn password(file: Option<PathBuf>) -> Result<SecretString, AdminError> {
     let text = match file {
-        Some(path) => first_line(File::open(path).map_err(AdminError::Password)?),
+        Some(path) => File::open(&path)
+            .and_then(first_line)
+            .map_err(|error| named(&path, &error)),
         None if io::stdin().is_terminal() => return prompted(),
         None => first_line(io::stdin()),
     };

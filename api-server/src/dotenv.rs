@@ -25,6 +25,8 @@ pub fn read(path: &Path) -> io::Result<Dotenv> {
 /// before that, what `environment` says, but in single quotes.
 pub fn parse(text: &str, environment: impl Fn(&str) -> Option<String>) -> Dotenv {
     let mut found = Dotenv::default();
+    // Some editors begin a file with a byte order mark, which is no letter.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     for (number, line) in text.lines().enumerate() {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
@@ -166,6 +168,13 @@ CRLF=yes"#
             (name == "C").then(|| "env".into())
         });
         assert_eq!(found.entries[1].1, "1env");
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_a_name() {
+        let found = parse("\u{feff}A=1\nB=2", |_| None);
+        assert_eq!(found.entries[0], ("A".to_owned(), "1".to_owned()));
+        assert_eq!(found.malformed, [0; 0]);
     }
 
     #[test]

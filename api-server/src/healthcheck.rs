@@ -17,7 +17,7 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 pub enum NotReady {
     /// It does not answer.
     #[error("no answer from {0}: {1}")]
-    NoAnswer(SocketAddr, #[source] io::Error),
+    NoAnswer(SocketAddr, io::Error),
     /// It says no.
     #[error("{0} answered: {1}")]
     Refused(SocketAddr, String),

@@ -6,7 +6,7 @@
 //! not grow with the number of rows: what has to be known of all of them is in
 //! temporary tables of the destination.
 
-use std::io;
+use std::{io, path::Path};
 
 use thiserror::Error;
 
@@ -35,7 +35,7 @@ pub enum ImportError {
     OldService(#[from] OldServiceError),
     /// The file.
     #[error("the file cannot be read: {0}")]
-    File(#[source] io::Error),
+    File(io::Error),
     /// The file is not what it should be.
     #[error("the file cannot be read: {0}")]
     Shape(String),
@@ -44,7 +44,33 @@ pub enum ImportError {
     Destination(#[from] DestinationError),
     /// The report.
     #[error("the report cannot be written: {0}")]
-    Report(#[source] io::Error),
+    Report(io::Error),
+}
+
+impl ImportError {
+    /// The same, saying which file it is about.
+    fn of_source(self, source: &SourceKind) -> Self {
+        match (self, source.file()) {
+            (Self::File(error), Some(path)) => Self::File(named(path, &error)),
+            (Self::Shape(reason), Some(path)) => {
+                Self::Shape(format!("{}: {reason}", path.display()))
+            }
+            (error, _) => error,
+        }
+    }
+
+    /// The same, saying to which file the report was to be written.
+    fn of_report(self, path: &Path) -> Self {
+        match self {
+            Self::Report(error) => Self::Report(named(path, &error)),
+            error => error,
+        }
+    }
+}
+
+/// An error of a file, which by itself does not say of which.
+pub(crate) fn named(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 /// Imports users and writes a report of those who are not imported.
@@ -54,10 +80,15 @@ pub async fn run(
     progress: &mut Progress,
 ) -> Result<Totals, ImportError> {
     let mut destination = Destination::open(&settings.database).await?;
-    let mut source = Source::open(&settings.source).await?;
+    let mut source = Source::open(&settings.source)
+        .await
+        .map_err(|error| error.of_source(&settings.source))?;
     progress.reading();
     loop {
-        let rows = source.next().await?;
+        let rows = source
+            .next()
+            .await
+            .map_err(|error| error.of_source(&settings.source))?;
         if rows.is_empty() {
             break;
         }

@@ -2,7 +2,7 @@
 
 use std::{io::Write, path::Path, process::ExitCode};
 
-use anyhow::Context;
+use anyhow::anyhow;
 use authstack_api::{
     admin,
     args::{
@@ -37,6 +37,7 @@ fn main() -> ExitCode {
             help.exit()
         }
         Err(error) if error.use_stderr() => {
+            complain_about(&dotenv);
             eprintln!("authstack-api: {}", one_line(&error));
             return ExitCode::from(2);
         }
@@ -46,7 +47,8 @@ fn main() -> ExitCode {
     match run(cli.command, &dotenv) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("authstack-api: {error:#}");
+            // Each says all of it: the texts of its sources would repeat.
+            eprintln!("authstack-api: {error}");
             ExitCode::FAILURE
         }
     }
@@ -59,7 +61,7 @@ fn run(command: Command, dotenv: &Dotenv) -> anyhow::Result<ExitCode> {
         Command::Admin(args) => match args.command {
             AdminCommand::Create(args) => create_admin(*args, dotenv)?,
         },
-        Command::Import(args) => return run_import(*args),
+        Command::Import(args) => return run_import(*args, dotenv),
         Command::Keys(args) => keys::run(&args, &mut std::io::stdout())?,
         Command::Openapi => print_document()?,
         Command::Healthcheck(HealthcheckArgs {
@@ -71,15 +73,16 @@ fn run(command: Command, dotenv: &Dotenv) -> anyhow::Result<ExitCode> {
 }
 
 fn serve(args: ServeArgs, dotenv: &Dotenv) -> anyhow::Result<()> {
-    let config = Config::from_args(args)?;
+    let config = Config::from_args(args).inspect_err(|_| complain_about(dotenv))?;
     let _log = telemetry::init(config.log_level, config.traces.as_ref())?;
     warn_about(dotenv);
-    let runtime = tokio::runtime::Runtime::new().context("the runtime cannot start")?;
+    let runtime = tokio::runtime::Runtime::new()
+        .map_err(|error| anyhow!("the runtime cannot start: {error}"))?;
     Ok(runtime.block_on(server::serve(config))?)
 }
 
 fn run_migrations(args: MigrateArgs, dotenv: &Dotenv) -> anyhow::Result<()> {
-    let database = config::database(args.database)?;
+    let database = config::database(args.database).inspect_err(|_| complain_about(dotenv))?;
     let _log = telemetry::init(args.log.log_level, None)?;
     warn_about(dotenv);
     let runtime = small_runtime()?;
@@ -96,9 +99,11 @@ fn create_admin(args: AdminCreateArgs, dotenv: &Dotenv) -> anyhow::Result<()> {
 }
 
 /// Without a log: what there is to say is the report, which names people.
-fn run_import(args: ImportArgs) -> anyhow::Result<ExitCode> {
+fn run_import(args: ImportArgs, dotenv: &Dotenv) -> anyhow::Result<ExitCode> {
     let runtime = small_runtime()?;
-    let complete = runtime.block_on(import::command::run(args, std::io::stdout()))?;
+    let complete = runtime
+        .block_on(import::command::run(args, std::io::stdout()))
+        .inspect_err(|_| complain_about(dotenv))?;
     Ok(if complete {
         ExitCode::SUCCESS
     } else {
@@ -110,13 +115,21 @@ fn run_import(args: ImportArgs) -> anyhow::Result<ExitCode> {
 fn small_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     builder.enable_all();
-    builder.build().context("the runtime cannot start")
+    let runtime = builder.build();
+    runtime.map_err(|error| anyhow!("the runtime cannot start: {error}"))
 }
 
 fn print_document() -> anyhow::Result<()> {
     let text = document().to_pretty_json()?;
     writeln!(std::io::stdout(), "{text}")?;
     Ok(())
+}
+
+/// Before there is a log: what was not understood may be what is missing.
+fn complain_about(dotenv: &Dotenv) {
+    for line in &dotenv.malformed {
+        eprintln!("authstack-api: line {line} of .env is not understood");
+    }
 }
 
 /// A file that another service wrote may say things that mean nothing here.

@@ -88,7 +88,7 @@ pub enum SigningError {
     #[error("no key signs now: the key file needs an active one")]
     NoKey,
     /// The library refused.
-    #[error("a token could not be signed")]
+    #[error("a token could not be signed: {0}")]
     Failed(#[from] jsonwebtoken::errors::Error),
 }
 

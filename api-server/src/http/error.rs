@@ -1,7 +1,7 @@
 //! Every error that a handler can end with, and the one place that says what a
 //! client sees of it. The cause, which may be internal, goes to the log.
 
-use std::{fmt::Write, time::Duration};
+use std::time::Duration;
 
 use axum::{
     body::Body,
@@ -267,26 +267,15 @@ fn conflict(taken: Taken) -> Problem {
     }
 }
 
-/// The chain of causes, for errors that somebody should look at, and which
-/// limit refused.
+/// What errors that somebody should look at say, and which limit refused.
 fn cause(error: &ApiError) -> Option<String> {
-    let error: &dyn std::error::Error = match error {
+    match error {
         ApiError::App(
             error @ (AppError::Store(_)
             | AppError::Hash(_)
             | AppError::Signing(_)
             | AppError::RateLimited { .. }),
-        ) => error,
-        _ => return None,
-    };
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let further = error.to_string();
-        if !text.contains(&further) {
-            let _ = write!(text, ": {further}");
-        }
-        source = error.source();
+        ) => Some(error.to_string()),
+        _ => None,
     }
-    Some(text)
 }

@@ -29,8 +29,12 @@ pub async fn run(args: ImportArgs, mut output: impl Write + Send) -> Result<bool
     let mut progress = Progress::on_stderr();
     let totals = if let Some(path) = file {
         // Opened first: the import is not to be done before it can be reported.
-        let file = private_file(&path).map_err(ImportError::Report)?;
-        let totals = super::run(&settings, &mut BufWriter::new(file), &mut progress).await?;
+        let file = private_file(&path)
+            .map_err(ImportError::Report)
+            .map_err(|error| error.of_report(&path))?;
+        let totals = super::run(&settings, &mut BufWriter::new(file), &mut progress)
+            .await
+            .map_err(|error| error.of_report(&path))?;
         summarise(&totals, &settings, &mut output).map_err(ImportError::Report)?;
         totals
     } else {

@@ -49,8 +49,8 @@ pub fn judge(old: &OldUser) -> Result<StagedUser, RefusedRow> {
             created_at,
         }),
         (id, username, email, hash, roles, created_at, disabled) => {
-            let username_key = username.as_ref().ok().map(|name| name.key().to_owned());
-            let email_key = email.as_ref().ok().map(|email| email.key().to_owned());
+            let username_key = username.as_ref().ok().map(|name| name.key().into());
+            let email_key = email.as_ref().ok().map(|email| email.key().into());
             let reasons = [
                 id.err(),
                 username.err(),
@@ -81,7 +81,7 @@ pub fn unreadable(reason: String) -> RefusedRow {
         email: None,
         username_key: None,
         email_key: None,
-        reasons: vec![reason],
+        reasons: [reason].into(),
     }
 }
 

@@ -64,10 +64,12 @@ pub enum SettingsError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// `--from` is not a URL that can be used.
-    #[error("IMPORT_FROM {0}")]
+    #[error("--from (IMPORT_FROM) {0}")]
     Url(#[from] crate::store::connect::UrlError),
     /// The name of the file does not say what it holds.
-    #[error("IMPORT_FROM is neither a URL nor a file .csv, .jsonl or .ndjson; say --format")]
+    #[error(
+        "--from (IMPORT_FROM) is neither a URL nor a file .csv, .jsonl or .ndjson; say --format"
+    )]
     Format,
     /// The source's name cannot be used.
     #[error("--source-name must have 1 to 64 characters, none of them a control character")]
@@ -136,6 +138,14 @@ impl SourceKind {
             Self::Csv(path) | Self::JsonLines(path) => of_file(path),
         };
         name.unwrap_or_default()
+    }
+
+    /// The file, if it is one.
+    pub(super) fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Database(_) => None,
+            Self::Csv(path) | Self::JsonLines(path) => Some(path),
+        }
     }
 
     /// What the place of a row is called.

@@ -1,5 +1,6 @@
 //! What can go wrong with a database, in terms of what to do about it.
 
+use sqlx::error::DatabaseError;
 use thiserror::Error;
 
 /// A statement did not give an answer.
@@ -7,14 +8,14 @@ use thiserror::Error;
 pub enum StoreError {
     /// The database is away, starting, full, read-only, or not yet migrated:
     /// the same request may succeed later.
-    #[error("the database is unavailable: {0}")]
-    Unavailable(#[source] sqlx::Error),
+    #[error("the database is unavailable: {}", in_words(.0))]
+    Unavailable(sqlx::Error),
     /// A statement took longer than a statement may.
     #[error("the database did not answer in time")]
     TimedOut,
     /// A mistake of ours.
-    #[error("unexpected database error: {0}")]
-    Internal(#[source] sqlx::Error),
+    #[error("unexpected database error: {}", in_words(.0))]
+    Internal(sqlx::Error),
 }
 
 /// Classes of SQLSTATE that pass by themselves or by an administrator's hand
@@ -38,6 +39,32 @@ impl From<sqlx::Error> for StoreError {
         } else {
             Self::Internal(error)
         }
+    }
+}
+
+/// What the driver says, once. Of what the database itself reports, it would
+/// add the line of PostgreSQL's own source, which looks like one of a file.
+pub(super) fn in_words(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Database(error) => match error.code() {
+            Some(code) => format!("{} (SQLSTATE {code})", error.message()),
+            None => error.message().to_owned(),
+        },
+        sqlx::Error::PoolTimedOut => "there was no connection to it in time".to_owned(),
+        error => error.to_string(),
+    }
+}
+
+impl StoreError {
+    /// Whether there is no such schema or table: the database was never
+    /// migrated.
+    #[must_use]
+    pub fn is_not_migrated(&self) -> bool {
+        let (Self::Unavailable(error) | Self::Internal(error)) = self else {
+            return false;
+        };
+        let code = error.as_database_error().and_then(DatabaseError::code);
+        matches!(code.as_deref(), Some("3F000" | "42P01"))
     }
 }
 

@@ -11,7 +11,11 @@ use sqlx::{
 use thiserror::Error;
 use tokio::time::Instant;
 
-use super::{Store, StoreError, error::passes, settle, within};
+use super::{
+    Store, StoreError,
+    error::{in_words, passes},
+    settle, within,
+};
 
 /// Serialises what follows the migrations among concurrent runs; the number
 /// means nothing, but to other programs on the same database it is ours.
@@ -24,17 +28,27 @@ const RETRY_EVERY: Duration = Duration::from_millis(500);
 #[derive(Debug, Error)]
 pub enum SchemaError {
     /// The database did not become reachable in time.
-    #[error("the database did not become available: {0}")]
-    Unreachable(#[source] sqlx::Error),
+    #[error("the database did not become available: {}", in_words(.0))]
+    Unreachable(sqlx::Error),
     /// The role that is to be granted rights did not appear in time.
     #[error("the role {0:?} (RUNTIME_ROLE) does not exist")]
     NoRole(String),
     /// A migration failed, or does not fit what the database says it ran.
-    #[error(transparent)]
+    #[error("the schema cannot be brought up to date: {}", migration_in_words(.0))]
     Migrate(#[from] MigrateError),
     /// A statement failed.
-    #[error(transparent)]
+    #[error("{}", in_words(.0))]
     Database(#[from] sqlx::Error),
+}
+
+fn migration_in_words(error: &MigrateError) -> String {
+    match error {
+        MigrateError::Execute(error) => in_words(error),
+        MigrateError::ExecuteMigration(error, version) => {
+            format!("migration {version}: {}", in_words(error))
+        }
+        error => error.to_string(),
+    }
 }
 
 /// The embedded migrations. A schema newer than this binary is none of its
@@ -107,7 +121,7 @@ where
             return Err(SchemaError::Unreachable(error));
         }
         if !announced {
-            tracing::warn!(%error, "waiting for the database");
+            tracing::warn!(error = in_words(&error), "waiting for the database");
             announced = true;
         }
         tokio::time::sleep(RETRY_EVERY).await;
@@ -119,6 +133,7 @@ async fn wait_for_role(
     role: &str,
     deadline: Instant,
 ) -> Result<(), SchemaError> {
+    let mut announced = false;
     loop {
         let exists = query_scalar!(
             r#"SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1) AS "exists!""#,
@@ -129,6 +144,10 @@ async fn wait_for_role(
         }
         if Instant::now() + RETRY_EVERY >= deadline {
             return Err(SchemaError::NoRole(role.to_owned()));
+        }
+        if !announced {
+            tracing::warn!(role, "waiting for the role that RUNTIME_ROLE names");
+            announced = true;
         }
         tokio::time::sleep(RETRY_EVERY).await;
     }

@@ -162,7 +162,7 @@ async fn a_command_that_makes_nobody_says_why() {
                 "--password-file=/not/there",
             ],
             PASSWORD,
-            "password",
+            "the password cannot be read: /not/there: No such file",
         ),
         (
             &[
@@ -305,9 +305,24 @@ async fn at_a_terminal_the_password_is_asked_for_and_not_shown() {
 fn without_a_database_the_command_says_so() {
     let names = ["--username=elaine", "--email=elaine@example.com"];
     let refused = create(NO_DATABASE, &names, PASSWORD);
-    assert!(text(&refused, false).contains("database"));
+    assert_eq!(
+        text(&refused, false).trim_end(),
+        "authstack-api: the database is unavailable: there was no connection to it in time"
+    );
     let refused = create("", &names, PASSWORD);
     assert!(text(&refused, false).contains("DATABASE_URL"));
+}
+
+#[tokio::test]
+async fn without_a_schema_the_command_says_what_to_do() {
+    let mut postgres = Postgres::prepare();
+    postgres.start().await;
+    let names = ["--username=elaine", "--email=elaine@example.com"];
+    let refused = text(&create(&postgres.url(), &names, PASSWORD), false);
+    assert!(
+        refused.contains("run `authstack-api migrate` first"),
+        "{refused}"
+    );
 }
 
 const ENVIRONMENT: [(&str, &str); 3] = [

@@ -137,6 +137,20 @@ fn what_is_required_is_asked_for() {
 }
 
 #[test]
+fn what_a_dotenv_lacks_because_a_line_is_broken_is_explained() {
+    let directory = TempDir::new().unwrap();
+    let dotenv = format!("\u{feff}DATABASE_URL={NO_DATABASE}\nSECRET_KEY=\"{SECRET}\n");
+    fs::write(directory.path().join(".env"), dotenv).unwrap();
+    let output = command(&["serve"], &[], directory.path()).output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(lines.len(), 2, "{text}");
+    assert_eq!(lines[0], "authstack-api: line 2 of .env is not understood");
+    assert!(lines[1].contains("SECRET_KEY"), "{text}");
+    assert!(!text.contains(SECRET), "{text}");
+}
+
+#[test]
 fn a_bad_line_in_dotenv_is_named() {
     let directory = TempDir::new().unwrap();
     fs::write(

@@ -151,3 +151,21 @@ async fn migrate_gives_up_with_one_line() {
     assert_eq!(text.lines().count(), 1, "{text}");
     assert!(text.contains("did not become available"), "{text}");
 }
+
+#[tokio::test]
+async fn migrate_says_once_that_it_waits_for_a_role() {
+    let postgres = Postgres::migrated().await;
+    let url = postgres.url();
+    let variables = [
+        ("DATABASE_URL", url.as_str()),
+        ("RUNTIME_ROLE", "nobody"),
+        ("MIGRATE_TIMEOUT", "2s"),
+    ];
+    let output = run(&["migrate"], &variables);
+    assert!(!output.status.success());
+    let log = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(log.matches("waiting for the role").count(), 1, "{log}");
+    assert!(log.contains("\"nobody\""), "{log}");
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("the role \"nobody\""), "{text}");
+}

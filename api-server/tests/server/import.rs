@@ -102,11 +102,12 @@ async fn what_stops_an_import_is_named_in_one_line() {
     let postgres = Postgres::migrated().await;
     let directory = TempDir::new().unwrap();
     let file = csv(directory.path(), 3, "");
+    let locked = postgres.url_without_password();
     for (arguments, code, culprit) in [
         (
             &["--from", "/does/not/exist.csv"][..],
             1,
-            "the file cannot be read",
+            "the file cannot be read: /does/not/exist.csv: No such file",
         ),
         (
             &["--from", "postgres://me:hunter2@127.0.0.1:1/old"],
@@ -116,14 +117,19 @@ async fn what_stops_an_import_is_named_in_one_line() {
         (
             &["--from", "mysql://me:hunter2@localhost/old"],
             1,
-            "IMPORT_FROM",
+            "--from (IMPORT_FROM) must begin",
+        ),
+        (
+            &["--from", &locked, "--import-password=hunter2"],
+            1,
+            "password authentication failed",
         ),
         (&["--from", "users.txt"], 1, "--format"),
         (&["--from", &file, "--source-name="], 1, "--source-name"),
         (
             &["--from", &file, "--report=/does/not/exist"],
             1,
-            "the report cannot be written",
+            "the report cannot be written: /does/not/exist: ",
         ),
         (
             &["--from", &file, "--on-collision=guess"],
@@ -138,6 +144,12 @@ async fn what_stops_an_import_is_named_in_one_line() {
         assert!(said.contains(culprit), "{arguments:?}: {said}");
         assert_eq!(said.lines().count(), 1, "{said}");
         assert!(!said.contains("hunter2"), "{said}");
+        let mut parts: Vec<_> = said.trim().split(": ").collect();
+        let count = parts.len();
+        parts.sort_unstable();
+        parts.dedup();
+        assert_eq!(parts.len(), count, "nothing is said twice: {said}");
+        assert!(!said.contains(" at line "), "{said}");
     }
 }
 

@@ -25,7 +25,7 @@ fn good(change: impl FnOnce(&mut OldUser)) -> StagedUser {
 fn reasons(change: impl FnOnce(&mut OldUser)) -> Vec<String> {
     judge(&old(change))
         .err()
-        .map(|refused| refused.reasons)
+        .map(|refused| refused.reasons.into_vec())
         .unwrap_or_default()
 }
 

@@ -4,7 +4,7 @@ use secrecy::SecretString;
 use sqlx::{Connection, PgConnection, Row, postgres::PgRow, query, query_scalar, raw_sql};
 use thiserror::Error;
 
-use crate::store::connect::ConnectOptions;
+use crate::store::{connect::ConnectOptions, error::in_words};
 
 /// What the table must have.
 const REQUIRED: [&str; 4] = ["id", "username", "email", "hashed_password"];
@@ -19,7 +19,7 @@ pub enum OldServiceError {
     #[error("the table public.users has no column {0}")]
     NoColumn(&'static str),
     /// The database is away, or refuses.
-    #[error(transparent)]
+    #[error("{}", in_words(.0))]
     Database(#[from] sqlx::Error),
 }
 

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use crate::{
     domain::{email::Email, role::Roles, username::Username},
-    store::{connect::ConnectOptions, migrate::known_version},
+    store::{connect::ConnectOptions, error::in_words, migrate::known_version},
 };
 
 /// Held while an import runs: two at once would wait for each other's rows.
@@ -22,7 +22,7 @@ pub enum DestinationError {
     #[error("another import is running")]
     Running,
     /// The database is away, or refuses.
-    #[error(transparent)]
+    #[error("{}", in_words(.0))]
     Database(#[from] sqlx::Error),
 }
 
@@ -61,11 +61,11 @@ pub struct RefusedRow {
     /// The e-mail address.
     pub email: Option<String>,
     /// By what the user name is compared, if it is one.
-    pub username_key: Option<String>,
+    pub username_key: Option<Box<str>>,
     /// By what the e-mail address is compared, if it is one.
-    pub email_key: Option<String>,
+    pub email_key: Option<Box<str>>,
     /// Everything that is wrong with it.
-    pub reasons: Vec<String>,
+    pub reasons: Box<[String]>,
 }
 
 /// What became of the rows, in numbers.
