@@ -12,7 +12,13 @@ use crate::{
 
 async fn two(postgres: &Postgres) -> [Api; 2] {
     let url = postgres.url();
-    let servers = [Api::start(&url, &[]).await, Api::start(&url, &[]).await];
+    // A connection for every request at once: these tests are about what the
+    // database makes of them, not about how long they wait for one.
+    let settings = [("DATABASE_MAX_CONNECTIONS", "30")];
+    let servers = [
+        Api::start(&url, &settings).await,
+        Api::start(&url, &settings).await,
+    ];
     for server in &servers {
         server.ready().await;
     }
