@@ -167,6 +167,10 @@ async fn an_exhausted_pool_is_a_503_soon_and_a_stuck_statement_one_later(pool: P
         .await
         .unwrap();
 
+    // A connection is given back a moment after its answer.
+    while server.app.store.pool_use().idle == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     let started = Instant::now();
     let stuck = tokio::spawn({
         let (server, pair) = (server.clone(), pair.clone());

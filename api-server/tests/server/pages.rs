@@ -106,6 +106,13 @@ impl Swagger {
                 .until(&format!("!document.querySelector('{table}')"))
                 .await;
         }
+        // The example is filled in a moment after the form is there; before that,
+        // the page refuses to send an empty body and says nothing.
+        let filled = format!(
+            "!document.querySelector('{block} .opblock-section-request-body') || \
+             document.querySelector('{block} textarea.body-param__text')?.value"
+        );
+        self.browser.until(&filled).await;
         self.browser.click(&format!("{block} .execute")).await;
         let status = format!("document.querySelector('{table} tbody td.response-col_status')");
         self.browser.until(&status).await;
