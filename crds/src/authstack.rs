@@ -17,9 +17,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::database::PostgresSpec;
-use crate::front::{IngressSpec, NginxSpec};
+use crate::front::{HttpRouteSpec, IngressSpec, NginxSpec};
+use crate::network::{MonitoringSpec, NetworkPolicySpec};
+use crate::pods::{AutoscalingSpec, EnvFromRef, PodTemplate};
 use crate::schema;
 use crate::status::AuthStackStatus;
+use crate::tokens::TokensSpec;
 
 /// An authentication service: a database, the auth API, and nginx in front.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -97,6 +100,15 @@ pub struct AuthStackSpec {
     #[schemars(schema_with = "schema::version")]
     pub version: String,
 
+    /// Leaves the stack's objects as they are, whatever the manifest says. The
+    /// status goes on to tell what is true of them.
+    #[serde(default)]
+    pub paused: bool,
+
+    /// Scales everything to zero and keeps the data. Clients are not served.
+    #[serde(default)]
+    pub stopped: bool,
+
     /// What happens to the data volume and its credentials when the AuthStack is
     /// deleted. `Retain` keeps both, and a stack created again under the same
     /// name takes them up; `Delete` deletes both.
@@ -130,6 +142,20 @@ pub struct AuthStackSpec {
     /// The Ingress that leads to nginx.
     #[serde(default)]
     pub ingress: IngressSpec,
+
+    /// An HTTPRoute of the Gateway API that leads to nginx, beside the Ingress or
+    /// instead of it; none when it is not set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http_route: Option<HttpRouteSpec>,
+
+    /// Who may talk to whom. By default every connection that the stack does not
+    /// need is denied.
+    #[serde(default)]
+    pub network_policy: NetworkPolicySpec,
+
+    /// What tells monitoring about the stack.
+    #[serde(default)]
+    pub monitoring: MonitoringSpec,
 }
 
 fn default_version() -> String {
@@ -195,6 +221,22 @@ pub struct ApiSpec {
     /// How much the API logs.
     #[serde(default)]
     pub log_level: LogLevel,
+
+    /// A HorizontalPodAutoscaler for the API, which then owns the number of pods;
+    /// `replicas` is what it starts from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub autoscaling: Option<AutoscalingSpec>,
+
+    /// Further settings of the API: Secrets and ConfigMaps whose keys are its
+    /// environment variables, such as `CORS_ORIGINS` or `OAUTH_CLIENTS`. What the
+    /// operator sets itself wins. A change restarts the pods one by one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "atomic"))]
+    pub env_from: Vec<EnvFromRef>,
+
+    /// What is added to the API's pods.
+    #[serde(default)]
+    pub pod_template: PodTemplate,
 }
 
 fn default_api_replicas() -> i32 {
@@ -212,58 +254,9 @@ impl Default for ApiSpec {
             image: None,
             resources: default_api_resources(),
             log_level: LogLevel::default(),
-        }
-    }
-}
-
-/// Tokens that the API issues.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("!self.accessTTL.matches('^[1-9]') || !self.refreshTTL.matches('^[1-9]') || int(self.accessTTL.find('^[0-9]+')) * (self.accessTTL.endsWith('s') ? 1 : self.accessTTL.endsWith('m') ? 60 : self.accessTTL.endsWith('h') ? 3600 : 86400) < int(self.refreshTTL.find('^[0-9]+')) * (self.refreshTTL.endsWith('s') ? 1 : self.refreshTTL.endsWith('m') ? 60 : self.refreshTTL.endsWith('h') ? 3600 : 86400)").message("spec.tokens.refreshTTL must be longer than spec.tokens.accessTTL: a refresh token that ends first can never renew anything"))]
-pub struct TokensSpec {
-    /// How long an access token is valid, as a number and a unit: `30s`, `1m`,
-    /// `2h` or `1d`.
-    #[serde(default = "default_access_ttl", rename = "accessTTL")]
-    #[schemars(schema_with = "schema::duration")]
-    pub access_ttl: String,
-
-    /// How long a session lasts after login, however often it is refreshed, as a
-    /// number and a unit: `12h` or `7d`. Longer than `accessTTL`.
-    #[serde(default = "default_refresh_ttl", rename = "refreshTTL")]
-    #[schemars(schema_with = "schema::duration")]
-    pub refresh_ttl: String,
-
-    /// The `iss` claim (RFC 7519, section 4.1.1); the stack's public URL when it
-    /// is not set.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 255))]
-    pub issuer: Option<String>,
-
-    /// The `aud` claim (RFC 7519, section 4.1.3).
-    #[serde(default = "default_audience")]
-    #[schemars(length(min = 1, max = 255))]
-    pub audience: String,
-}
-
-fn default_access_ttl() -> String {
-    "1m".to_owned()
-}
-
-fn default_refresh_ttl() -> String {
-    "7d".to_owned()
-}
-
-fn default_audience() -> String {
-    "authstack".to_owned()
-}
-
-impl Default for TokensSpec {
-    fn default() -> Self {
-        Self {
-            access_ttl: default_access_ttl(),
-            refresh_ttl: default_refresh_ttl(),
-            issuer: None,
-            audience: default_audience(),
+            autoscaling: None,
+            env_from: Vec::new(),
+            pod_template: PodTemplate::default(),
         }
     }
 }

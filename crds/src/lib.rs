@@ -10,13 +10,19 @@
 mod authstack;
 mod database;
 mod front;
+mod network;
+mod pods;
 mod schema;
 mod status;
+mod tokens;
 
 pub use authstack::*;
 pub use database::*;
 pub use front::*;
+pub use network::*;
+pub use pods::*;
 pub use status::*;
+pub use tokens::*;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;

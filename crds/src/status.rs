@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +52,35 @@ pub struct AuthStackStatus {
     /// The label selector of the API's pods; the scale subresource reads it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selector: Option<String>,
+
+    /// The Secret that client workloads can mount to find the stack, as the
+    /// Service Binding specification wants it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binding: Option<BindingStatus>,
+
+    /// The certificates of the stack and when they expire.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::certificates")]
+    pub certificates: Vec<CertificateStatus>,
+}
+
+/// Where client workloads find the stack (servicebinding.io, "Provisioned
+/// Service").
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BindingStatus {
+    /// Name of a Secret in the AuthStack's namespace.
+    pub name: String,
+}
+
+/// A certificate in use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CertificateStatus {
+    /// Name of the Secret that holds it.
+    pub secret_name: String,
+    /// When it expires.
+    pub not_after: Time,
 }
 
 /// The types of the conditions in a status.

@@ -81,6 +81,18 @@ async fn what_is_just_right_is_taken() {
         json!({"ingress": {"host": "a.b", "tls": {"secretName": "tls"}}}),
         json!({"nginx": {"trustedProxies": ["10.0.0.0/8", "fd00::/8"]}}),
         json!({"api": {"image": "registry.example.com:5000/team/api@sha256:0123"}}),
+        json!({"ingress": {"host": "a.b", "tls": {"issuerRef": {"name": "le", "kind": "ClusterIssuer"}}}}),
+        json!({"ingress": {"host": "a.b", "tls": {"selfSigned": true}}}),
+        json!({"httpRoute": {"parentRefs": [{"name": "gw", "namespace": "infra"}], "hostnames": ["a.b"]}}),
+        json!({"postgres": {"cloudNativePG": {"pooler": {}}}}),
+        json!({"postgres": {"managed": {"parameters": {"shared_buffers": "1GB", "pg_stat_statements.track": "all"}}}}),
+        json!({"tokens": {"signing": {"algorithm": "HS256"}}}),
+        json!({"tokens": {"signing": {"algorithm": "HS256", "secretKeyRef": {"name": "a", "key": "b"}}}}),
+        json!({"api": {"autoscaling": {"minReplicas": 4, "maxReplicas": 4}}}),
+        json!({"api": {"envFrom": [{"secretRef": {"name": "a"}}, {"configMapRef": {"name": "a"}}]}}),
+        json!({"api": {"podTemplate": {"affinity": {"podAntiAffinity": {}}, "tolerations": [{"operator": "Exists"}]}}}),
+        json!({"networkPolicy": {"ingressFrom": [{"namespaceSelector": {"matchLabels": {"a": "b"}}}], "egressTo": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}}),
+        json!({"paused": true, "stopped": true, "monitoring": {"podMonitor": true}}),
         // Null is the same as nothing, as `kubectl explain` says of defaults.
         json!({"postgres": null, "api": {"image": null}, "tokens": {"issuer": null}}),
         json!({"ingress": {"className": null, "host": null, "tls": null}}),
@@ -127,7 +139,11 @@ async fn what_a_volume_fixes_cannot_change() {
         let external = json!({"urlSecretRef": {"name": "db", "key": "url"}});
         let switch = json!({"spec": {"postgres": {"managed": null, "external": external}}});
         let message = patch(&stacks, "a", &switch).await.unwrap_err();
-        assert!(message.contains("cannot change between managed and external"), "{message}");
+        assert!(message.contains("cannot change between managed, cloudNativePG and external"), "{message}");
+
+        let switch = json!({"spec": {"postgres": {"managed": null, "cloudNativePG": {}}}});
+        let message = patch(&stacks, "a", &switch).await.unwrap_err();
+        assert!(message.contains("because its users would stay behind"), "{message}");
 
         // What it does not fix can.
         let change = json!({"spec": {"api": {"replicas": 5}, "postgres": {"managed": {"image": "postgres:18.1"}}}});

@@ -25,6 +25,7 @@ pub mod inspect;
 pub mod labels;
 pub mod names;
 pub mod observe;
+pub mod pod_template;
 pub mod references;
 pub mod render;
 pub mod status;

@@ -106,7 +106,8 @@ impl Inputs {
 /// it is referred to.
 #[must_use]
 pub fn references(stack: &AuthStack) -> BTreeSet<String> {
-    let tls = stack.spec.ingress.tls.iter().map(|tls| &tls.secret_name);
+    let tls = stack.spec.ingress.tls.iter();
+    let tls = tls.filter_map(|tls| tls.secret_name.as_ref());
     let external = stack.spec.postgres.external.iter().flat_map(|external| {
         let owner = external.owner_url_secret_ref.iter();
         owner
@@ -280,16 +281,11 @@ fn role(url: &SecretString) -> Option<String> {
 }
 
 async fn tls(secrets: &Api<Secret>, stack: &AuthStack) -> Result<Reference, Error> {
-    let Some(tls) = stack
-        .spec
-        .ingress
-        .tls
-        .as_ref()
-        .filter(|_| stack.spec.ingress.enabled)
-    else {
+    let ingress = Some(&stack.spec.ingress).filter(|ingress| ingress.enabled);
+    let tls = ingress.and_then(|ingress| ingress.tls.as_ref());
+    let Some(name) = tls.and_then(|tls| tls.secret_name.as_ref()) else {
         return Ok(Reference::None);
     };
-    let name = &tls.secret_name;
     Ok(match read(secrets, name).await? {
         None => Reference::Missing(format!(
             "Secret {name} does not exist: create it with type kubernetes.io/tls and the certificate for {}",

@@ -94,7 +94,7 @@ pub struct Nginx<S: Stage> {
 pub fn build(stack: &Stack, credentials: &Credentials) -> Desired<Prepared> {
     let postgres = match &stack.database {
         Database::Managed(postgres) => Some(postgres::build(stack, postgres)),
-        Database::External { .. } => None,
+        Database::CloudNativePg(_) | Database::External { .. } => None,
     };
     Desired {
         credentials: credentials::build(stack, credentials),

@@ -117,6 +117,19 @@ impl Names {
         format!("{}-nginx", self.stack)
     }
 
+    /// The Service of a CloudNativePG cluster's primary, as CloudNativePG names it.
+    #[must_use]
+    pub fn cluster_primary(&self) -> String {
+        format!("{}-rw", self.postgres())
+    }
+
+    /// The Secret with the Ingress's certificate, where the operator or
+    /// cert-manager makes it.
+    #[must_use]
+    pub fn ingress_tls(&self) -> String {
+        format!("{}-ingress-tls", self.stack)
+    }
+
     /// The Ingress.
     #[must_use]
     pub fn ingress(&self) -> String {

@@ -76,6 +76,8 @@ pub fn status(
         selector: verdict
             .names
             .map(|names| labels::selector_string(&names.stack, Component::Api)),
+        binding: previous.binding.clone(),
+        certificates: previous.certificates.clone(),
     }
 }
 

@@ -4,15 +4,20 @@
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
+use std::collections::BTreeMap;
+
 use authstack_crds::{
-    ApiSpec, AuthStack, AuthStackSpec, DeletionPolicy, IngressSpec, LogLevel, ManagedPostgresSpec,
-    NginxSpec, PostgresSpec, Registration, Resources, SecretKeyRef,
+    ApiSpec, AuthStack, AuthStackSpec, AutoscalingSpec, CloudNativePgSpec, DeletionPolicy,
+    EnvFromRef, HttpRouteSpec, IngressSpec, IngressTls, IssuerRef, LogLevel, ManagedPostgresSpec,
+    MonitoringSpec, NetworkPolicySpec, NginxSpec, PostgresSpec, Registration, Resources,
+    SecretKeyRef, SigningAlgorithm, SigningSpec,
 };
 
 use super::dereference::Inputs;
 use super::error::Error;
 use super::labels::Map;
 use super::names::Names;
+use super::pod_template::{self, PodTemplate};
 use super::versions::{self, Pinned};
 use crate::args::Images;
 
@@ -25,6 +30,8 @@ pub struct Stack {
     pub uid: String,
     /// The version in force.
     pub version: String,
+    /// Whether everything is scaled to zero.
+    pub stopped: bool,
     /// What becomes of the data when the stack is deleted.
     pub deletion_policy: DeletionPolicy,
     /// Where clients reach it, without a trailing slash. From the manifest
@@ -44,6 +51,12 @@ pub struct Stack {
     pub nginx: Nginx,
     /// The Ingress, if there is one.
     pub ingress: Option<Ingress>,
+    /// The HTTPRoute, if there is one.
+    pub http_route: Option<HttpRouteSpec>,
+    /// Who may talk to whom, if that is limited.
+    pub network_policy: Option<NetworkPolicySpec>,
+    /// What tells monitoring about the stack.
+    pub monitoring: MonitoringSpec,
     /// Digest of the secrets that the API's pods read at start.
     pub secrets_checksum: String,
 }
@@ -59,6 +72,12 @@ pub struct Api {
     pub resources: ResourceRequirements,
     /// How much they log.
     pub log_level: LogLevel,
+    /// What owns their number instead of `replicas`, if something does.
+    pub autoscaling: Option<AutoscalingSpec>,
+    /// Where further settings come from.
+    pub env_from: Vec<EnvFromRef>,
+    /// What is added to them.
+    pub pod_template: PodTemplate,
 }
 
 /// What goes into tokens.
@@ -72,6 +91,17 @@ pub struct Tokens {
     pub issuer: String,
     /// The `aud` claim.
     pub audience: String,
+    /// What signs them.
+    pub signing: Signing,
+}
+
+/// What signs tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Signing {
+    /// A file of Ed25519 keys that the operator makes.
+    EdDsa,
+    /// A shared secret: the manifest's, or else the one in the credentials.
+    Hs256(Option<SecretKeyRef>),
 }
 
 /// The database.
@@ -79,6 +109,8 @@ pub struct Tokens {
 pub enum Database {
     /// The operator runs it.
     Managed(Postgres),
+    /// CloudNativePG runs it for the operator.
+    CloudNativePg(CloudNativePgSpec),
     /// Somebody else does.
     External {
         /// Where the API's URL stands.
@@ -104,6 +136,10 @@ pub struct Postgres {
     pub storage_size: Quantity,
     /// What makes the volume; the cluster's default if not set.
     pub storage_class: Option<String>,
+    /// Settings, as in `postgresql.conf`.
+    pub parameters: BTreeMap<String, String>,
+    /// What is added to its pod.
+    pub pod_template: PodTemplate,
 }
 
 /// nginx's pods.
@@ -117,6 +153,8 @@ pub struct Nginx {
     pub resources: ResourceRequirements,
     /// Networks whose forwarded headers are believed.
     pub trusted_proxies: Vec<String>,
+    /// What is added to them.
+    pub pod_template: PodTemplate,
 }
 
 /// The Ingress.
@@ -128,8 +166,19 @@ pub struct Ingress {
     pub host: Option<String>,
     /// What its controller is told.
     pub annotations: Map,
-    /// The Secret with certificate and key.
-    pub tls_secret: Option<String>,
+    /// Where its certificate comes from, if it ends TLS.
+    pub tls: Option<Tls>,
+}
+
+/// Where an Ingress's certificate comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tls {
+    /// A Secret that somebody else fills.
+    Secret(String),
+    /// cert-manager.
+    Issuer(IssuerRef),
+    /// The stack's own authority.
+    SelfSigned,
 }
 
 /// Decides everything that builders need.
@@ -142,10 +191,11 @@ pub fn validate(stack: &AuthStack, inputs: &Inputs, images: &Images) -> Result<S
     let spec = &stack.spec;
     let pinned = pinned(&spec.version)?;
     check_text(spec)?;
-    let public_url = public_url(&names, &spec.ingress);
+    let public_url = public_url(&names, spec);
     Ok(Stack {
         uid: stack.metadata.uid.clone().unwrap_or_default(),
         version: spec.version.clone(),
+        stopped: spec.stopped,
         deletion_policy: spec.deletion_policy,
         api: api(&spec.api, pinned, images)?,
         tokens: Tokens {
@@ -157,12 +207,18 @@ pub fn validate(stack: &AuthStack, inputs: &Inputs, images: &Images) -> Result<S
                 .clone()
                 .unwrap_or_else(|| public_url.clone()),
             audience: spec.tokens.audience.clone(),
+            signing: signing(&spec.tokens.signing)?,
         },
         registration: spec.registration,
         password_min_length: spec.passwords.min_length,
         database: database(&spec.postgres, &names, inputs, pinned, images)?,
         nginx: nginx(&spec.nginx, pinned, images)?,
-        ingress: ingress(&spec.ingress),
+        ingress: ingress(&spec.ingress)?,
+        http_route: spec.http_route.clone(),
+        network_policy: Some(&spec.network_policy)
+            .filter(|policy| policy.enabled)
+            .cloned(),
+        monitoring: spec.monitoring.clone(),
         secrets_checksum: inputs.checksum(),
         public_url,
         names,
@@ -252,12 +308,28 @@ fn seconds(text: &str) -> Option<u64> {
     Some(number * scale)
 }
 
-/// Where clients reach the stack, from the manifest alone.
-fn public_url(names: &Names, ingress: &IngressSpec) -> String {
-    match &ingress.host {
-        Some(host) if ingress.enabled && ingress.tls.is_some() => format!("https://{host}"),
-        Some(host) if ingress.enabled => format!("http://{host}"),
-        _ => format!("http://{}", names.host(&names.nginx())),
+/// Where clients reach the stack, from the manifest alone. A Gateway ends TLS,
+/// as an Ingress with a certificate does.
+fn public_url(names: &Names, spec: &AuthStackSpec) -> String {
+    let ingress = Some(&spec.ingress).filter(|ingress| ingress.enabled);
+    let host = ingress.and_then(|ingress| Some((ingress.host.as_ref()?, ingress.tls.is_some())));
+    let route = spec.http_route.as_ref();
+    let route = route.and_then(|route| Some((route.hostnames.first()?, true)));
+    match host.or(route) {
+        Some((host, true)) => format!("https://{host}"),
+        Some((host, false)) => format!("http://{host}"),
+        None => format!("http://{}", names.host(&names.nginx())),
+    }
+}
+
+fn signing(spec: &SigningSpec) -> Result<Signing, Error> {
+    match (spec.algorithm, &spec.secret_key_ref) {
+        (SigningAlgorithm::EdDsa, None) => Ok(Signing::EdDsa),
+        (SigningAlgorithm::Hs256, reference) => Ok(Signing::Hs256(reference.clone())),
+        (SigningAlgorithm::EdDsa, Some(_)) => Err(Error::InvalidSpec {
+            field: "spec.tokens.signing.secretKeyRef",
+            problem: "is for HS256: set algorithm to HS256, or remove it".to_owned(),
+        }),
     }
 }
 
@@ -289,6 +361,9 @@ fn api(spec: &ApiSpec, pinned: &Pinned, images: &Images) -> Result<Api, Error> {
         image: choose(spec.image.as_ref(), images.api.as_ref(), pinned.api),
         resources: resources(&spec.resources),
         log_level: spec.log_level,
+        autoscaling: spec.autoscaling.clone(),
+        env_from: spec.env_from.clone(),
+        pod_template: pod_template::check("spec.api.podTemplate.affinity", &spec.pod_template)?,
     })
 }
 
@@ -309,6 +384,7 @@ fn nginx(spec: &NginxSpec, pinned: &Pinned, images: &Images) -> Result<Nginx, Er
         image: choose(spec.image.as_ref(), images.nginx.as_ref(), pinned.nginx),
         resources: resources(&spec.resources),
         trusted_proxies: spec.trusted_proxies.clone(),
+        pod_template: pod_template::check("spec.nginx.podTemplate.affinity", &spec.pod_template)?,
     })
 }
 
@@ -319,11 +395,12 @@ fn database(
     pinned: &Pinned,
     images: &Images,
 ) -> Result<Database, Error> {
-    match (&spec.managed, &spec.external) {
-        (Some(managed), None) => Ok(Database::Managed(postgres(
+    match (&spec.managed, &spec.cloud_native_pg, &spec.external) {
+        (Some(managed), None, None) => Ok(Database::Managed(postgres(
             managed, names, inputs, pinned, images,
         )?)),
-        (None, Some(external)) => Ok(Database::External {
+        (None, Some(cluster), None) => Ok(Database::CloudNativePg(cluster.clone())),
+        (None, None, Some(external)) => Ok(Database::External {
             url: external.url_secret_ref.clone(),
             owner_url: external
                 .owner_url_secret_ref
@@ -336,9 +413,9 @@ fn database(
                 .filter(|_| external.owner_url_secret_ref.is_some())
                 .and_then(|external| external.runtime_role.clone()),
         }),
-        (Some(_), Some(_)) | (None, None) => Err(Error::InvalidSpec {
+        _ => Err(Error::InvalidSpec {
             field: "spec.postgres",
-            problem: "takes exactly one of managed and external".to_owned(),
+            problem: "takes exactly one of managed, cloudNativePG and external".to_owned(),
         }),
     }
 }
@@ -372,14 +449,34 @@ fn postgres(
         resources: resources(&spec.resources),
         storage_size: spec.storage.size.clone(),
         storage_class: spec.storage.storage_class_name.clone(),
+        parameters: spec.parameters.clone(),
+        pod_template: pod_template::check(
+            "spec.postgres.managed.podTemplate.affinity",
+            &spec.pod_template,
+        )?,
     })
 }
 
-fn ingress(spec: &IngressSpec) -> Option<Ingress> {
-    spec.enabled.then(|| Ingress {
+fn ingress(spec: &IngressSpec) -> Result<Option<Ingress>, Error> {
+    if !spec.enabled {
+        return Ok(None);
+    }
+    Ok(Some(Ingress {
         class: spec.class_name.clone(),
         host: spec.host.clone(),
         annotations: spec.annotations.clone(),
-        tls_secret: spec.tls.as_ref().map(|tls| tls.secret_name.clone()),
-    })
+        tls: spec.tls.as_ref().map(tls).transpose()?,
+    }))
+}
+
+fn tls(spec: &IngressTls) -> Result<Tls, Error> {
+    match (&spec.secret_name, &spec.issuer_ref, spec.self_signed) {
+        (Some(name), None, false) => Ok(Tls::Secret(name.clone())),
+        (None, Some(issuer), false) => Ok(Tls::Issuer(issuer.clone())),
+        (None, None, true) => Ok(Tls::SelfSigned),
+        _ => Err(Error::InvalidSpec {
+            field: "spec.ingress.tls",
+            problem: "takes exactly one of secretName, issuerRef and selfSigned: true".to_owned(),
+        }),
+    }
 }

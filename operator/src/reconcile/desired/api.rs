@@ -92,7 +92,7 @@ fn pod_spec(stack: &Stack) -> PodSpec {
     let credentials = stack.names.credentials();
     let mut volumes = Vec::new();
     match stack.database {
-        Database::Managed(_) => {
+        Database::Managed(_) | Database::CloudNativePg(_) => {
             volumes.push(pod::secret_volume(
                 "owner-secrets",
                 credentials.clone(),
@@ -132,7 +132,7 @@ fn migrate(stack: &Stack) -> Container {
     let mut env = Vec::new();
     let mut mounts = None;
     match &stack.database {
-        Database::Managed(_) => {
+        Database::Managed(_) | Database::CloudNativePg(_) => {
             env.push(pod::env("DATABASE_URL", managed_url(stack, OWNER_ROLE)));
             env.push(pod::env(
                 "DATABASE_PASSWORD_FILE",
@@ -165,7 +165,7 @@ fn migrate(stack: &Stack) -> Container {
 fn serve(stack: &Stack) -> Container {
     let mut env = Vec::new();
     match &stack.database {
-        Database::Managed(_) => {
+        Database::Managed(_) | Database::CloudNativePg(_) => {
             env.push(pod::env("DATABASE_URL", managed_url(stack, RUNTIME_ROLE)));
             env.push(pod::env(
                 "DATABASE_PASSWORD_FILE",
@@ -237,7 +237,11 @@ fn settings(stack: &Stack) -> Vec<EnvVar> {
 }
 
 fn managed_url(stack: &Stack, role: &str) -> String {
-    let host = stack.names.host(&stack.names.postgres());
+    let service = match &stack.database {
+        Database::CloudNativePg(_) => stack.names.cluster_primary(),
+        Database::Managed(_) | Database::External { .. } => stack.names.postgres(),
+    };
+    let host = stack.names.host(&service);
     format!("postgres://{role}@{host}:{POSTGRES_PORT}/{DATABASE}")
 }
 

@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::owned;
 use crate::reconcile::names::Component;
-use crate::reconcile::validate::{self, Stack};
+use crate::reconcile::validate::{self, Stack, Tls};
 
 pub(super) fn build(stack: &Stack, ingress: &validate::Ingress) -> Ingress {
     let backend = IngressBackend {
@@ -31,10 +31,14 @@ pub(super) fn build(stack: &Stack, ingress: &validate::Ingress) -> Ingress {
             }],
         }),
     };
-    let tls = ingress.tls_secret.as_ref().map(|secret| {
+    let tls = ingress.tls.as_ref().map(|tls| {
+        let secret = match tls {
+            Tls::Secret(name) => name.clone(),
+            Tls::Issuer(_) | Tls::SelfSigned => stack.names.ingress_tls(),
+        };
         vec![IngressTLS {
             hosts: ingress.host.clone().map(|host| vec![host]),
-            secret_name: Some(secret.clone()),
+            secret_name: Some(secret),
         }]
     });
     let annotations = (!ingress.annotations.is_empty()).then(|| ingress.annotations.clone());
