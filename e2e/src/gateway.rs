@@ -1,13 +1,16 @@
 //! A client of a stack: what people's programs and browsers do.
 
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// A client of a stack's nginx.
 #[derive(Clone)]
@@ -27,7 +30,7 @@ pub struct Answer {
     pub body: Value,
 }
 
-/// Somebody with an account.
+/// Somebody, as a rule with an account.
 #[derive(Clone, Debug)]
 pub struct User {
     /// The name that it registered.
@@ -90,7 +93,19 @@ impl Gateway {
         Self::with(&self.base, |builder| builder.pool_max_idle_per_host(0))
     }
 
-    fn with(base: &str, adjust: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder) -> Self {
+    /// The same place through a client somewhere else, for stacks that believe
+    /// what clients say of that (`nginx.trustedProxies`).
+    #[must_use]
+    pub fn from(&self, address: IpAddr) -> Self {
+        let address = HeaderValue::try_from(address.to_string()).unwrap();
+        let headers = HeaderMap::from_iter([(X_FORWARDED_FOR, address)]);
+        Self::with(&self.base, |builder| builder.default_headers(headers))
+    }
+
+    fn with(
+        base: &str,
+        adjust: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
+    ) -> Self {
         let builder = Client::builder()
             .no_proxy()
             .timeout(Duration::from_secs(15));
@@ -150,16 +165,23 @@ impl Gateway {
         answer
     }
 
-    /// Registers somebody whom nobody else is.
-    pub async fn register(&self) -> User {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("user-{}", COUNT.fetch_add(1, Ordering::Relaxed));
-        let password = "securepass".to_owned();
+    /// What registering is answered.
+    ///
+    /// # Errors
+    /// When no answer came.
+    pub async fn try_register(&self, user: &User) -> Result<Answer, reqwest::Error> {
+        let User { name, password } = user;
         let email = format!("{name}@example.com");
         let body = json!({"username": name, "email": email, "password": password});
-        let answer = self.post("/auth/register", &body).await.unwrap();
+        self.post("/auth/register", &body).await
+    }
+
+    /// Registers somebody whom nobody else is.
+    pub async fn register(&self) -> User {
+        let user = User::unique();
+        let answer = self.try_register(&user).await.unwrap();
         assert_eq!(answer.status, 201, "{answer:?}");
-        User { name, password }
+        user
     }
 
     /// What logging in is answered.
@@ -183,6 +205,17 @@ impl Gateway {
     pub async fn me(&self, tokens: &Tokens) -> Result<Answer, reqwest::Error> {
         let request = self.request(Method::GET, "/auth/user/me");
         self.send(request.bearer_auth(&tokens.access)).await
+    }
+}
+
+impl User {
+    /// Somebody whom nobody else is, without an account yet.
+    pub fn unique() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        Self {
+            name: format!("user-{}", COUNT.fetch_add(1, Ordering::Relaxed)),
+            password: "securepass".to_owned(),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the end-to-end tests share: a [`Site`], which is a namespace of its own
-//! on a real cluster, a [`Gateway`], which is a client of a stack's nginx, and
-//! [`Load`], which is many of them at once.
+//! on a real cluster, a [`Gateway`], which is a client of a stack's nginx, and a
+//! [`Crowd`], which is many of them at work.
 //!
 //! The cluster is the one that `KUBECONFIG` names, with the operator on it, as
 //! `make up` leaves it. Where this machine has no route to the addresses of
@@ -20,6 +20,7 @@ mod forward;
 mod gateway;
 mod load;
 mod manifest;
+mod node;
 mod removal;
 mod report;
 mod site;
@@ -30,8 +31,9 @@ use std::time::{Duration, Instant};
 pub use cluster::cluster;
 pub use crash::crash;
 pub use gateway::{Answer, Gateway, Tokens, User};
-pub use load::{Load, Outcome};
+pub use load::{Crowd, Load, Outcome};
 pub use manifest::{MISSING_IMAGE, merged, small};
+pub use node::{Cordoned, by_node, open_nodes};
 pub use site::{Exec, Site};
 
 /// How long a test waits for what takes seconds on an idle machine: longer than

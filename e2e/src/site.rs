@@ -205,12 +205,17 @@ impl Site {
         .await;
     }
 
-    /// The pods of a part of a stack that are not on their way out.
-    pub async fn pods(&self, stack: &str, component: &str) -> Vec<Pod> {
+    /// The pods of a part of a stack, also those that are on their way out.
+    pub async fn all_pods(&self, stack: &str, component: &str) -> Vec<Pod> {
         let labels =
             format!("app.kubernetes.io/instance={stack},app.kubernetes.io/component={component}");
         let params = ListParams::default().labels(&labels);
-        let mut pods = self.api::<Pod>().list(&params).await.unwrap().items;
+        self.api::<Pod>().list(&params).await.unwrap().items
+    }
+
+    /// The pods of a part of a stack that are not on their way out.
+    pub async fn pods(&self, stack: &str, component: &str) -> Vec<Pod> {
+        let mut pods = self.all_pods(stack, component).await;
         pods.retain(|pod| pod.metadata.deletion_timestamp.is_none());
         pods
     }

@@ -1,7 +1,7 @@
 //! An image that cannot be had is named, and mending the manifest is enough.
 
 use authstack_crds::ConditionType::{self, ApiReady, Available, DatabaseReady, Stalled};
-use authstack_e2e::{Load, MISSING_IMAGE, Site, small};
+use authstack_e2e::{Crowd, MISSING_IMAGE, Site, small};
 use serde_json::json;
 
 /// Waits until the stack says which image is missing and which field says so.
@@ -45,10 +45,9 @@ async fn of_the_api_while_it_serves() {
     let good = small(json!({"api": replicas, "tokens": tokens}));
     site.apply("shop", good.clone()).await;
     let gateway = site.serving("shop").await;
-    let user = gateway.register().await;
-    let tokens = gateway.login(&user).await;
+    let crowd = Crowd::of(&gateway).await;
     let before = site.lives("shop", "api").await;
-    let load = Load::start(&gateway, &tokens).await;
+    let load = crowd.work();
 
     let bad = json!({"api": {"image": MISSING_IMAGE}});
     let bad = authstack_e2e::merged(good.clone(), bad);
