@@ -6,16 +6,12 @@ use std::{
     net::TcpListener as StdListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::atomic::Ordering,
     time::Duration,
 };
 
-use axum::{Json, Router, extract::Request};
 use reqwest::{Client, RequestBuilder, Response};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
 
@@ -24,47 +20,9 @@ use crate::{
     postgres::Postgres,
 };
 
-/// A service that answers with what it was sent, and counts.
-struct Echo {
-    port: u16,
-    requests: Arc<AtomicUsize>,
-}
+mod echo;
 
-impl Echo {
-    async fn start() -> Self {
-        let requests = Arc::new(AtomicUsize::new(0));
-        let counter = Arc::clone(&requests);
-        let answer = async move |request: Request| {
-            counter.fetch_add(1, Ordering::Relaxed);
-            let (parts, body) = request.into_parts();
-            let body = axum::body::to_bytes(body, 1024).await.unwrap();
-            let headers: Map<_, _> = parts
-                .headers
-                .iter()
-                .map(|(name, value)| {
-                    (
-                        name.to_string(),
-                        json!(String::from_utf8_lossy(value.as_bytes())),
-                    )
-                })
-                .collect();
-            Json(json!({
-                "method": parts.method.as_str(), "headers": headers,
-                "body": String::from_utf8_lossy(&body),
-            }))
-        };
-        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
-            .await
-            .unwrap();
-        let port = listener.local_addr().unwrap().port();
-        tokio::spawn(async move {
-            axum::serve(listener, Router::new().fallback(answer))
-                .await
-                .unwrap();
-        });
-        Self { port, requests }
-    }
-}
+use echo::Echo;
 
 /// nginx, as the documentation sets it up.
 struct Nginx {
