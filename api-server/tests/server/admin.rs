@@ -339,8 +339,10 @@ async fn who_was_refused_is_in_the_log_and_what_they_searched_is_not() {
         .get(api.url("/admin/users?search=elaine%40secret"));
     let refused = call.bearer_auth(&access).send().await.unwrap();
     assert_eq!(refused.status(), 403);
-    let line = api.requested("/admin/users").await;
+    let is_this = |line: &Value| line["route"] == "/admin/users";
+    let line = api.logged_line(is_this).await;
     assert_eq!(line["status"], 403);
     assert_eq!(line["user_id"], me["id"]);
-    assert!(!api.printed().contains("secret"), "{}", api.printed());
+    let printed = api.printed().await;
+    assert!(!printed.contains("secret"), "{printed}");
 }

@@ -4,7 +4,10 @@ use std::{
     io::{BufRead, BufReader, Read},
     path::Path,
     process::{Child, Command, ExitStatus, Output, Stdio},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -17,6 +20,9 @@ pub(crate) const SECRET: &str = "0123456789abcdef0123456789abcdef";
 pub(crate) const PASSWORD: &str = "securepass";
 /// Nothing listens there.
 pub(crate) const NO_DATABASE: &str = "postgres://nobody@127.0.0.1:1/nothing";
+
+/// How the identifiers of the requests begin that only mark a place in the log.
+const PLACE: &str = "place-in-the-log-";
 
 /// The binary with nothing inherited but what is given here.
 pub(crate) fn command(arguments: &[&str], variables: &[(&str, &str)], directory: &Path) -> Command {
@@ -165,26 +171,54 @@ impl Api {
         api
     }
 
+    /// The first log line that is so, once it is there.
+    pub(crate) async fn logged_line(&self, is_so: impl Fn(&Value) -> bool) -> Value {
+        eventually(Duration::from_secs(15), async || {
+            self.lines_read().into_iter().find(&is_so)
+        })
+        .await
+    }
+
     /// The first log line with this message, once it is there.
     pub(crate) async fn logged(&self, message: &str) -> Value {
-        eventually(Duration::from_secs(15), async || {
-            let mut lines = self.log().into_iter();
-            lines.find(|line| line["message"] == message)
-        })
-        .await
+        self.logged_line(|line| line["message"] == message).await
     }
 
-    /// Waits for the log line of a request to this route.
-    pub(crate) async fn requested(&self, route: &str) -> Value {
-        eventually(Duration::from_secs(15), async || {
-            let mut lines = self.log().into_iter();
-            lines.find(|line| line["route"] == route)
-        })
-        .await
+    /// The whole log up to now. The lines of requests that only mark a place
+    /// in it are left out.
+    pub(crate) async fn log(&self) -> Vec<Value> {
+        self.read_up_to_now().await;
+        let is_mark = |line: &Value| {
+            let id = line["request_id"].as_str();
+            id.is_some_and(|id| id.starts_with(PLACE))
+        };
+        let lines = self.lines_read().into_iter();
+        lines.filter(|line| !is_mark(line)).collect()
     }
 
-    /// The log so far.
-    pub(crate) fn log(&self) -> Vec<Value> {
+    /// Everything that was printed up to now, as it was printed.
+    pub(crate) async fn printed(&self) -> String {
+        self.read_up_to_now().await;
+        self.lines.lock().unwrap().join("\n")
+    }
+
+    /// Waits until all is read that the server has logged by now. A thread of
+    /// the server's writes its lines and one of ours reads them, in order: once
+    /// the line of a request that is made now is there, so is all before it.
+    async fn read_up_to_now(&self) {
+        static MARKS: AtomicUsize = AtomicUsize::new(0);
+        if self.reader.is_none() {
+            // It has ended, and its log was read to the end.
+            return;
+        }
+        let id = format!("{PLACE}{}", MARKS.fetch_add(1, Ordering::Relaxed));
+        let call = self.client.get(self.url("/")).header("x-request-id", &id);
+        assert_eq!(call.send().await.unwrap().status(), 200);
+        self.logged_line(|line| line["request_id"] == id).await;
+    }
+
+    /// The lines that happen to have been read.
+    fn lines_read(&self) -> Vec<Value> {
         let lines = self.lines.lock().unwrap();
         let parse = |line: &String| serde_json::from_str(line).expect("every line is JSON");
         lines.iter().map(parse).collect()
@@ -270,12 +304,7 @@ impl Api {
     pub(crate) async fn ended(&mut self, patience: Duration) -> (ExitStatus, Vec<Value>) {
         let status = eventually(patience, async || self.child.try_wait().unwrap()).await;
         self.reader.take().unwrap().join().unwrap();
-        (status, self.log())
-    }
-
-    /// Everything that was printed, as it was printed.
-    pub(crate) fn printed(&self) -> String {
-        self.lines.lock().unwrap().join("\n")
+        (status, self.lines_read())
     }
 }
 

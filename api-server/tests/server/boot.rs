@@ -251,8 +251,7 @@ nonsense
     let variables = [("DATABASE_URL", ""), ("SECRET_KEY", "")];
     let api = Api::start_with_dotenv("", &variables, dotenv).await;
     assert_eq!(api.get("/").await.status(), 200);
-    api.requested("/").await;
-    let log = api.log();
+    let log = api.log().await;
     let warned: Vec<_> = log.iter().filter(|line| line["level"] == "WARN").collect();
     for name in ["ALGORITHM", "APP_NAME"] {
         assert!(
@@ -263,7 +262,7 @@ nonsense
     assert!(warned.iter().any(|line| line["line"] == 8), "{warned:?}");
     assert!(!warned.iter().any(|line| line["name"] == "SECRET_KEY"));
     assert!(
-        !api.printed().contains("first service, long"),
+        !api.printed().await.contains("first service, long"),
         "values are not shown"
     );
 }

@@ -6,14 +6,13 @@ use std::{
     io::Write,
     path::{Path, PathBuf},
     process::Command,
-    time::Duration,
 };
 
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
 
 use crate::{
-    api::{Api, PASSWORD, eventually},
+    api::{Api, PASSWORD},
     postgres::Postgres,
 };
 
@@ -119,10 +118,7 @@ async fn a_full_disk_refuses_writes_serves_reads_and_heals() {
         503,
         "still full"
     );
-    let line = eventually(Duration::from_secs(5), async || {
-        api.log().into_iter().find(|line| line["status"] == 503)
-    })
-    .await;
+    let line = api.logged_line(|line| line["status"] == 503).await;
     let cause = line["cause"].as_str().unwrap();
     assert!(cause.contains("No space left"), "{line}");
 

@@ -41,7 +41,7 @@ async fn servers_keep_house_and_one_goes_on_where_another_dies() {
     litter(&mut database).await;
     gone(&mut database).await;
     let removed = eventually(PATIENCE, async || {
-        let lines = [one.log(), two.log()].concat();
+        let lines = [one.log().await, two.log().await].concat();
         let counts = lines.iter().filter_map(|line| line["audit"].as_u64());
         let sum: u64 = counts.sum();
         (sum >= 1500).then_some(sum)
@@ -80,13 +80,10 @@ async fn servers_share_limits_unless_they_are_switched_off() {
                 .ends_with("/problems/rate-limited")
         );
         let is_warned = |line: &Value| line.to_string().contains("RATE_LIMITS");
-        assert!(!server.log().iter().any(is_warned));
+        assert!(!server.log().await.iter().any(is_warned));
     }
     let off = Api::start(&postgres.url(), &[("RATE_LIMITS", "off")]).await;
     off.login("guybrush").await;
-    let lines = off.log();
-    let warning = lines
-        .iter()
-        .find(|line| line.to_string().contains("RATE_LIMITS"));
-    assert_eq!(warning.expect("a warning")["level"], "WARN");
+    let warning = off.logged_line(|line| line.to_string().contains("RATE_LIMITS"));
+    assert_eq!(warning.await["level"], "WARN");
 }

@@ -90,10 +90,8 @@ async fn when_descriptors_run_out_accepting_recovers() {
         (answer.ok()? == Some(200)).then_some(())
     })
     .await;
-    let complaints = api
-        .log()
-        .into_iter()
-        .filter(|line| line["message"] == "cannot accept connections");
+    let log = api.log().await.into_iter();
+    let complaints = log.filter(|line| line["message"] == "cannot accept connections");
     assert_eq!(complaints.count(), 1, "one line, not one for each attempt");
 }
 

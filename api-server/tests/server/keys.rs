@@ -138,7 +138,7 @@ async fn published(api: &Api) -> Vec<Value> {
 
 async fn refusals(api: &Api, count: usize) -> Value {
     eventually(PATIENCE, async || {
-        let log = api.log();
+        let log = api.log().await;
         let mut lines = log.into_iter().filter(|line| line["message"] == REFUSED);
         lines.nth(count - 1)
     })
@@ -215,17 +215,15 @@ async fn a_changed_file_is_taken_and_a_bad_one_changes_nothing() {
     assert_eq!(api.me(&signed_by(&new, &access)).await.status(), 401);
     metrics(&api, "signing_keys_reloads_total{result=\"loaded\"} 2").await;
 
-    let refused = api
-        .log()
-        .into_iter()
-        .filter(|line| line["message"] == REFUSED);
+    let log = api.log().await.into_iter();
+    let refused = log.filter(|line| line["message"] == REFUSED);
     assert_eq!(
         refused.count(),
         2,
         "each is told once, however often it is tried"
     );
     for key in [&old, &new] {
-        assert!(!api.printed().contains(key["d"].as_str().unwrap()));
+        assert!(!api.printed().await.contains(key["d"].as_str().unwrap()));
     }
 }
 

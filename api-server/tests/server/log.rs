@@ -1,12 +1,10 @@
 //! The log: one JSON line per request, and nothing in it that is secret.
 
-use std::time::Duration;
-
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{
-    api::{Api, PASSWORD, SECRET, eventually},
+    api::{Api, PASSWORD, SECRET},
     postgres::Postgres,
 };
 
@@ -29,9 +27,7 @@ async fn one_line_per_request_without_secrets() {
     assert_eq!(api.post("/auth/refresh", &body).await.status(), 200);
     api.get("/some/path?with=query").await;
 
-    // Lines gather for a moment before they are written.
-    api.requested("unmatched").await;
-    let log = api.log();
+    let log = api.log().await;
     let requests: Vec<_> = log
         .iter()
         .filter(|line| line["message"] == "request")
@@ -63,7 +59,7 @@ async fn one_line_per_request_without_secrets() {
     assert!(me["user_id"].is_string(), "{me}");
     assert_eq!(requests[5]["route"], "unmatched");
 
-    let printed = api.printed();
+    let printed = api.printed().await;
     let secrets = [
         PASSWORD,
         SECRET,
@@ -160,12 +156,10 @@ async fn nothing_that_is_said_in_confidence_is_logged() {
         &other,
         &other_refresh,
     ];
-    // Lines gather for a moment before they are written.
-    api.requested("/auth/logout/all").await;
-    let requests = api.log().into_iter();
+    let requests = api.log().await.into_iter();
     let requests = requests.filter(|line| line["message"] == "request").count();
     assert!(requests >= asked, "{requests}");
-    let printed = api.printed().to_lowercase();
+    let printed = api.printed().await.to_lowercase();
     for secret in secrets {
         assert!(
             !printed.contains(&secret.to_lowercase()),
@@ -192,11 +186,7 @@ async fn the_cause_of_a_503_is_in_the_log_and_not_in_the_answer() {
         !text.contains("127.0.0.1") && !text.contains("sqlx"),
         "{text}"
     );
-    let line = eventually(Duration::from_secs(5), async || {
-        let mut lines = api.log().into_iter();
-        lines.find(|line| line["request_id"] == id)
-    })
-    .await;
+    let line = api.logged_line(|line| line["request_id"] == id).await;
     assert_eq!(line["level"], "WARN");
     assert!(
         line["cause"].as_str().unwrap().contains("database"),

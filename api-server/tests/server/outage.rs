@@ -182,7 +182,7 @@ async fn killed_under_load_twice_it_is_prompt_refusals_and_nothing_lost() {
     for access in take(&seen.logged_out) {
         assert_eq!(api.me(&access).await.status(), 401, "a logout was lost");
     }
-    let log = api.log();
+    let log = api.log().await;
     assert!(!log.iter().any(|line| line["level"] == "ERROR"), "{log:#?}");
 }
 

@@ -15,8 +15,8 @@ const ENVIRONMENT: [(&str, &str); 3] = [
     ("ADMIN_PASSWORD", PASSWORD),
 ];
 
-fn said(api: &Api, message: &str) -> usize {
-    let log = api.log();
+async fn said(api: &Api, message: &str) -> usize {
+    let log = api.log().await;
     let lines = log.iter().filter(|line| {
         let text = line["message"].as_str().unwrap_or_default();
         text.contains(message)
@@ -39,20 +39,19 @@ async fn of_servers_that_start_together_one_makes_the_administrator() {
     }
     let mut connection = connect(&url).await;
     assert_eq!(admins(&mut connection).await, ["Elaine"]);
-    let made: usize = apis
-        .iter()
-        .map(|api| said(api, "administrator was made"))
-        .sum();
+    let mut made = 0;
+    for api in &apis {
+        made += said(api, "administrator was made").await;
+    }
     assert_eq!(made, 1);
     for api in &apis {
         assert_eq!(role_of(api, "elaine").await, json!(["admin"]));
-        let troubles = api
-            .log()
-            .into_iter()
-            .filter(|line| line["level"] == "ERROR");
-        assert_eq!(troubles.count(), 0, "{}", api.printed());
-        assert!(!api.printed().contains(PASSWORD), "{}", api.printed());
-        assert!(!api.printed().contains("elaine@"), "{}", api.printed());
+        let log = api.log().await.into_iter();
+        let troubles = log.filter(|line| line["level"] == "ERROR");
+        let printed = api.printed().await;
+        assert_eq!(troubles.count(), 0, "{printed}");
+        assert!(!printed.contains(PASSWORD), "{printed}");
+        assert!(!printed.contains("elaine@"), "{printed}");
     }
     let events: Vec<Value> =
         sqlx::query_scalar("SELECT detail FROM authstack.audit WHERE action = 'admin_user_create'")
@@ -78,7 +77,8 @@ async fn of_servers_that_start_together_one_makes_the_administrator() {
         api.ready().await;
         assert_eq!(role_of(&api, "elaine").await, json!(["admin"]));
         assert_eq!(admins(&mut connection).await, ["Elaine"]);
-        assert_eq!(said(&api, "administrator"), 0, "{}", api.printed());
+        let told = said(&api, "administrator").await;
+        assert_eq!(told, 0, "{}", api.printed().await);
     }
 }
 
@@ -104,8 +104,7 @@ async fn whoever_took_the_administrators_name_is_not_promoted() {
         let api = Api::start(&url, &variables).await;
         api.ready().await;
         assert!(admins(&mut connection).await.is_empty(), "{names:?}");
-        let log = api.log();
-        let error = log.iter().find(|line| line["level"] == "ERROR").unwrap();
+        let error = api.logged_line(|line| line["level"] == "ERROR").await;
         let message = error["message"].as_str().unwrap();
         assert!(message.contains("ADMIN_USERNAME"), "{message}");
         assert_eq!(
