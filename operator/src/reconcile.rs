@@ -21,6 +21,7 @@ pub mod diagnose;
 mod digest;
 pub mod error;
 pub mod events;
+pub mod finding;
 pub mod inspect;
 pub mod labels;
 pub mod names;
@@ -28,6 +29,7 @@ pub mod observe;
 pub mod pod_template;
 pub mod references;
 pub mod render;
+pub mod stack;
 pub mod status;
 pub mod validate;
 pub mod versions;
@@ -46,9 +48,10 @@ use authstack_crds::{AuthStack, AuthStackStatus};
 use self::apply::{Applier, Written};
 use self::children::{Children, StackKey};
 use self::error::{Error, api};
+use self::finding::Finding;
 use self::inspect::Details;
 use self::labels::OPERATOR;
-use self::observe::{Finding, Observed};
+use self::observe::Observed;
 use self::references::References;
 use self::status::Verdict;
 use crate::args::Images;
@@ -199,7 +202,7 @@ async fn pipeline(
     let inputs = dereference::dereference(client, stack, names).await?;
     let stack = validate::validate(stack, &inputs, &context.images)?;
     let url = || Some(stack.public_url.clone());
-    let desired = desired::build(&stack, &inputs.credentials);
+    let desired = desired::build(&stack, &inputs);
     let writer = Applier {
         client,
         children: &context.children,
@@ -207,7 +210,7 @@ async fn pipeline(
         stack: &key,
         uid: &stack.uid,
     };
-    let applied = Box::pin(writer.apply(desired, inputs.credentials_meta.clone()))
+    let applied = Box::pin(writer.apply(desired, &inputs))
         .await
         .map_err(|error| Failure { error, url: url() })?;
     let details = if observe::needs_details(&applied) {

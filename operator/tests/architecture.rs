@@ -7,6 +7,9 @@ use std::path::Path;
 
 /// Steps of the pipeline that decide and never act.
 const PURE: &[&str] = &[
+    "reconcile/finding.rs",
+    "reconcile/pod_template.rs",
+    "reconcile/stack.rs",
     "reconcile/validate.rs",
     "reconcile/versions.rs",
     "reconcile/names.rs",

@@ -74,6 +74,32 @@ fn an_external_database_and_no_ingress() {
 }
 
 #[test]
+fn a_shared_secret_and_settings_from_elsewhere() {
+    insta::assert_snapshot!(of_spec(
+        r"
+  tokens: {signing: {algorithm: HS256, secretKeyRef: {name: old-service, key: SECRET_KEY}}}
+  api:
+    envFrom: [{secretRef: {name: oauth-clients}}, {configMapRef: {name: cors}}]
+"
+    ));
+}
+
+#[test]
+fn pods_as_a_cluster_wants_them() {
+    let pod = r"{
+      labels: {team: identity, app.kubernetes.io/name: other},
+      annotations: {example.com/scan: 'true'},
+      nodeSelector: {pool: general},
+      tolerations: [{key: pool, operator: Equal, value: general, effect: NoSchedule}],
+      affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{matchExpressions: [{key: arch, operator: In, values: [amd64]}]}]}}},
+      priorityClassName: high,
+      imagePullSecrets: [{name: registry}]}";
+    insta::assert_snapshot!(of_spec(&format!(
+        "{{api: {{podTemplate: {pod}}}, nginx: {{podTemplate: {pod}}}, postgres: {{managed: {{podTemplate: {pod}}}}}}}"
+    )));
+}
+
+#[test]
 fn an_operator_wide_image_yields_to_the_manifest_only() {
     let images = Images {
         api: Some("mirror.example.com/api:2".to_owned()),

@@ -5,20 +5,20 @@
 //! field manager, so that what others add to it stays; and one that is as it
 //! was after our last write, and was not edited since, is left alone.
 
-mod credentials;
+mod kept;
+mod ownership;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use k8s_openapi::api::networking::v1::Ingress;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Client, Resource as _, ResourceExt as _};
-use serde_json::json;
 
 use authstack_crds::AuthStack;
 
-use super::children::{Child, ChildKey, Children, Live, StackKey, fingerprint, is_our_update};
+use super::children::{Child, ChildKey, Children, Live, StackKey, fingerprint};
+use super::dereference::Inputs;
 use super::desired::{self, Desired, Prepared, Stage};
 use super::error::{Error, api};
 use super::labels::OPERATOR;
@@ -107,16 +107,25 @@ impl Applier<'_> {
     pub async fn apply(
         &self,
         desired: Desired<Prepared>,
-        found: Option<ObjectMeta>,
+        inputs: &Inputs,
     ) -> Result<Desired<Applied>, Error> {
         let Desired {
             credentials,
+            signing_keys,
+            binding,
             postgres,
             api,
             nginx,
             ingress,
         } = desired;
-        let credentials = self.credentials(credentials, found).await?;
+        let credentials = self
+            .kept(credentials, inputs.credentials_meta.clone())
+            .await?;
+        let signing_keys = match (signing_keys, &inputs.signing_keys) {
+            (Some(desired), Some(found)) => Some(self.kept(desired, found.meta.clone()).await?),
+            _ => None,
+        };
+        let binding = self.child(Component::Nginx, binding).await?;
         // Boxed: the objects inside are large, and the stack of a task is not.
         let postgres = match postgres {
             Some(postgres) => Some(Box::pin(self.postgres(postgres)).await?),
@@ -132,6 +141,8 @@ impl Applier<'_> {
         };
         Ok(Desired {
             credentials,
+            signing_keys,
+            binding,
             postgres,
             api,
             nginx,
@@ -311,37 +322,6 @@ impl Applier<'_> {
             .map_err(api(format!("applying {} {name}", K::KIND)))?;
         tracing::info!(kind = K::KIND, name, "applied");
         Ok(applied)
-    }
-
-    /// Makes an apply the owner of the fields that our create set: an apply
-    /// removes only what an apply has set.
-    async fn convert_ownership<K: Child>(&self, name: &str) -> Result<(), Error> {
-        let action = || format!("taking over the fields of {} {name}", K::KIND);
-        let objects = self.objects::<K>();
-        let live = objects.get_metadata(name).await.map_err(api(action()))?;
-        let mut entries = live.metadata.managed_fields.unwrap_or_default();
-        if entries.iter().any(|entry| {
-            entry.manager.as_deref() == Some(OPERATOR)
-                && entry.operation.as_deref() == Some("Apply")
-        }) {
-            // The apply's entry has them all; the create's only keeps them alive.
-            entries.retain(|entry| !is_our_update(entry));
-        }
-        for entry in entries.iter_mut().filter(|entry| is_our_update(entry)) {
-            entry.operation = Some("Apply".to_owned());
-        }
-        let patch = json!({"metadata": {
-            "managedFields": entries,
-            "resourceVersion": live.metadata.resource_version,
-        }});
-        let params = PatchParams {
-            field_manager: Some(OPERATOR.to_owned()),
-            ..PatchParams::default()
-        };
-        let patched = objects
-            .patch_metadata(name, &params, &Patch::Merge(&patch))
-            .await;
-        patched.map(drop).map_err(api(action()))
     }
 
     /// Deletes our children of a kind whose names are not to be kept.

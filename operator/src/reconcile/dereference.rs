@@ -2,6 +2,12 @@
 //!
 //! Secrets are generated here, at the edge, and handed to pure builders.
 
+mod settings;
+mod signing_keys;
+
+pub use settings::Settings;
+pub use signing_keys::SigningKeys;
+
 use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
@@ -10,12 +16,13 @@ use kube::{Api, Client, ResourceExt as _};
 use rand::Rng as _;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use authstack_crds::{AuthStack, PostgresSpec, SecretKeyRef};
+use authstack_crds::{AuthStack, PostgresSpec, SecretKeyRef, SigningAlgorithm};
 
 use super::digest::{digest, hex};
 use super::error::{Error, api};
 use super::labels::{INSTANCE, MANAGED_BY, OPERATOR};
 use super::names::{Component, Names, POSTGRES_MAJOR, credential};
+use super::references::Referenced;
 
 /// What a manifest refers to, as it was found.
 pub struct Inputs {
@@ -23,6 +30,10 @@ pub struct Inputs {
     pub credentials: Credentials,
     /// The metadata of the Secret that holds them, if it exists.
     pub credentials_meta: Option<ObjectMeta>,
+    /// The keys that sign tokens, if the stack has keys of its own.
+    pub signing_keys: Option<SigningKeys>,
+    /// Settings of the API in other objects.
+    pub settings: Settings,
     /// The URLs of an external database.
     pub external: Option<External>,
     /// The Ingress's certificate.
@@ -50,8 +61,6 @@ pub struct External {
     pub reference: Reference,
     /// The role that the API's URL names.
     pub runtime_role: Option<String>,
-    /// What to tell a change by.
-    urls: Vec<SecretString>,
 }
 
 /// Something that a manifest refers to.
@@ -66,18 +75,17 @@ pub enum Reference {
 }
 
 impl Inputs {
-    /// Digest of the secrets that the API's pods read at start. The signing
-    /// key, which nobody can guess, keeps it from telling anything about a
-    /// weaker one.
+    /// Digest of what the API's pods read at start and at no other time. The
+    /// generated key, which nobody can guess, keeps it from telling anything
+    /// about a weaker secret.
     #[must_use]
     pub fn checksum(&self) -> String {
         let credentials = &self.credentials;
-        let urls = self.external.iter().flat_map(|external| &external.urls);
         let secrets = [&credentials.secret_key, &credentials.runtime_password];
         digest(
             secrets
                 .into_iter()
-                .chain(urls)
+                .chain(&self.settings.values)
                 .map(|secret| secret.expose_secret().as_bytes()),
         )
     }
@@ -95,6 +103,11 @@ impl Inputs {
                 secret_key: placeholder(),
             },
             credentials_meta: None,
+            signing_keys: Some(SigningKeys {
+                file: placeholder(),
+                meta: None,
+            }),
+            settings: Settings::none(),
             external: None,
             tls: Reference::Found,
             volume_major: None,
@@ -102,19 +115,32 @@ impl Inputs {
     }
 }
 
-/// The names of the Secrets that a manifest refers to. Each is watched while
-/// it is referred to.
+/// The objects that a manifest refers to. Each is watched while it is referred
+/// to.
 #[must_use]
-pub fn references(stack: &AuthStack) -> BTreeSet<String> {
-    let tls = stack.spec.ingress.tls.iter();
+pub fn references(stack: &AuthStack) -> BTreeSet<Referenced> {
+    let spec = &stack.spec;
+    let tls = spec.ingress.tls.iter();
     let tls = tls.filter_map(|tls| tls.secret_name.as_ref());
-    let external = stack.spec.postgres.external.iter().flat_map(|external| {
+    let external = spec.postgres.external.iter().flat_map(|external| {
         let owner = external.owner_url_secret_ref.iter();
         owner
             .chain([&external.url_secret_ref])
             .map(|reference| &reference.name)
     });
-    tls.chain(external).cloned().collect()
+    let signing = spec.tokens.signing.secret_key_ref.iter();
+    let signing = signing.map(|reference| &reference.name);
+    let settings = spec.api.env_from.iter();
+    let in_secrets = settings.clone().filter_map(|from| from.secret_ref.as_ref());
+    let in_maps = settings.filter_map(|from| from.config_map_ref.as_ref());
+    let secrets = tls
+        .chain(external)
+        .chain(signing)
+        .chain(in_secrets.map(|reference| &reference.name))
+        .cloned()
+        .map(Referenced::Secret);
+    let maps = in_maps.map(|reference| Referenced::ConfigMap(reference.name.clone()));
+    secrets.chain(maps).collect()
 }
 
 /// Reads everything that a manifest refers to.
@@ -129,7 +155,8 @@ pub async fn dereference(
     names: &Names,
 ) -> Result<Inputs, Error> {
     let secrets: Api<Secret> = Api::namespaced(client.clone(), &names.namespace);
-    let managed = stack.spec.postgres.managed.is_some();
+    let spec = &stack.spec;
+    let managed = spec.postgres.managed.is_some();
     let name = names.credentials();
     let found = read(&secrets, &name).await?;
     let claim = if managed {
@@ -141,10 +168,16 @@ pub async fn dereference(
         Some(secret) => existing(secret, names, managed)?,
         None => generate(names, claim.as_ref())?,
     };
+    let signing_keys = match spec.tokens.signing.algorithm {
+        SigningAlgorithm::EdDsa => Some(signing_keys::signing_keys(client, &secrets, names).await?),
+        SigningAlgorithm::Hs256 => None,
+    };
     Ok(Inputs {
         credentials,
         credentials_meta: found.map(|secret| secret.metadata),
-        external: external(&secrets, &stack.spec.postgres).await?,
+        signing_keys,
+        settings: settings::settings(client, names, &spec.api, &spec.tokens.signing).await?,
+        external: external(&secrets, &spec.postgres).await?,
         tls: tls(&secrets, stack).await?,
         volume_major: claim.and_then(|claim| claim.labels?.remove(POSTGRES_MAJOR)),
     })
@@ -170,21 +203,7 @@ async fn claim(client: &Client, names: &Names) -> Result<Option<ObjectMeta>, Err
 /// The credentials in a Secret that is the stack's, by label: it may have
 /// outlived the stack that it was made for.
 fn existing(secret: &Secret, names: &Names, managed: bool) -> Result<Credentials, Error> {
-    let name = names.credentials();
-    let has = |key: &str, value: &str| secret.labels().get(key).is_some_and(|is| is == value);
-    if !has(MANAGED_BY, OPERATOR) || !has(INSTANCE, &names.stack) {
-        return Err(Error::NameTaken {
-            component: Component::Credentials,
-            kind: "Secret",
-            name,
-        });
-    }
-    if secret.metadata.deletion_timestamp.is_some() {
-        return Err(Error::StillDeleting {
-            kind: "Secret",
-            name,
-        });
-    }
+    ours(secret, names, &names.credentials())?;
     let value = |key: &'static str, needed: bool| match text(secret, key) {
         Some(value) if !value.expose_secret().is_empty() => Ok(value),
         _ if !needed => Ok(SecretString::from("")),
@@ -199,6 +218,23 @@ fn existing(secret: &Secret, names: &Names, managed: bool) -> Result<Credentials
         runtime_password: value(credential::RUNTIME_PASSWORD, managed)?,
         secret_key: value(credential::SECRET_KEY, true)?,
     })
+}
+
+/// Refuses a Secret that is not the stack's, or not any more.
+fn ours(secret: &Secret, names: &Names, name: &str) -> Result<(), Error> {
+    let has = |key: &str, value: &str| secret.labels().get(key).is_some_and(|is| is == value);
+    let (kind, name) = ("Secret", name.to_owned());
+    if !has(MANAGED_BY, OPERATOR) || !has(INSTANCE, &names.stack) {
+        return Err(Error::NameTaken {
+            component: Component::Credentials,
+            kind,
+            name,
+        });
+    }
+    if secret.metadata.deletion_timestamp.is_some() {
+        return Err(Error::StillDeleting { kind, name });
+    }
+    Ok(())
 }
 
 /// New credentials, unless there is a database that only knows the old ones.
@@ -235,7 +271,6 @@ async fn external(secrets: &Api<Secret>, spec: &PostgresSpec) -> Result<Option<E
     let mut external = External {
         reference: Reference::Found,
         runtime_role: None,
-        urls: Vec::new(),
     };
     let references = [
         Some(&spec.url_secret_ref),
@@ -248,12 +283,8 @@ async fn external(secrets: &Api<Secret>, spec: &PostgresSpec) -> Result<Option<E
         let secret = read(secrets, name).await?;
         let url = secret.as_ref().and_then(|secret| text(secret, key));
         match (secret, url) {
-            (_, Some(url)) => {
-                if index == 0 {
-                    external.runtime_role = role(&url);
-                }
-                external.urls.push(url);
-            }
+            (_, Some(url)) if index == 0 => external.runtime_role = role(&url),
+            (_, Some(_)) => {}
             (Some(_), None) => {
                 external.reference = Reference::Missing(format!(
                     "Secret {name} has no key {key} with a database URL: add it"

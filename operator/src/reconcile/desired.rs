@@ -5,12 +5,14 @@
 //! not compile.
 
 mod api;
+mod binding;
 mod credentials;
 mod ingress;
 mod nginx;
 mod nginx_conf;
 mod pod;
 mod postgres;
+mod signing_keys;
 
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service, ServiceAccount};
@@ -18,12 +20,12 @@ use k8s_openapi::api::networking::v1::Ingress;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::Resource as _;
 
-use authstack_crds::AuthStack;
+use authstack_crds::{AuthStack, DeletionPolicy};
 
-use super::dereference::Credentials;
+use super::dereference::Inputs;
 use super::labels;
 use super::names::Component;
-use super::validate::{Database, Stack};
+use super::validate::{Database, Signing, Stack};
 
 /// How far the children have come.
 pub trait Stage {
@@ -43,6 +45,10 @@ impl Stage for Prepared {
 pub struct Desired<S: Stage> {
     /// Generated passwords and keys.
     pub credentials: S::Child<Secret>,
+    /// The keys that sign tokens, if they are the stack's own.
+    pub signing_keys: Option<S::Child<Secret>>,
+    /// What client workloads need to know.
+    pub binding: S::Child<Secret>,
     /// The database, if the operator runs it.
     pub postgres: Option<Postgres<S>>,
     /// The API.
@@ -91,13 +97,19 @@ pub struct Nginx<S: Stage> {
 
 /// Builds every child of a stack.
 #[must_use]
-pub fn build(stack: &Stack, credentials: &Credentials) -> Desired<Prepared> {
+pub fn build(stack: &Stack, inputs: &Inputs) -> Desired<Prepared> {
     let postgres = match &stack.database {
         Database::Managed(postgres) => Some(postgres::build(stack, postgres)),
         Database::CloudNativePg(_) | Database::External { .. } => None,
     };
     Desired {
-        credentials: credentials::build(stack, credentials),
+        credentials: credentials::build(stack, &inputs.credentials),
+        signing_keys: inputs
+            .signing_keys
+            .as_ref()
+            .filter(|_| stack.tokens.signing == Signing::EdDsa)
+            .map(|keys| signing_keys::build(stack, keys)),
+        binding: binding::build(stack),
         postgres,
         api: api::build(stack),
         nginx: nginx::build(stack),
@@ -113,6 +125,15 @@ fn owned(stack: &Stack, component: Component, name: String) -> ObjectMeta {
     ObjectMeta {
         owner_references: Some(vec![owner(stack)]),
         ..unowned(stack, component, name)
+    }
+}
+
+/// Metadata of a child that the garbage collector must not take with a stack
+/// whose data stays: the keys to a volume, and what users' sessions hang on.
+fn kept(stack: &Stack, component: Component, name: String) -> ObjectMeta {
+    match stack.deletion_policy {
+        DeletionPolicy::Retain => unowned(stack, component, name),
+        DeletionPolicy::Delete => owned(stack, component, name),
     }
 }
 

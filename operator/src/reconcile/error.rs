@@ -50,6 +50,21 @@ pub enum Error {
         key: &'static str,
     },
 
+    /// The keys that sign tokens are gone while pods use them.
+    #[error(
+        "Secret {secret} is gone while the pods of Deployment {deployment} sign with what it held: restore it from a backup, or, if everybody may log in again, delete the Deployment {deployment}; both are then made anew"
+    )]
+    SigningKeysMissing {
+        /// The Secret that was looked for.
+        secret: String,
+        /// The Deployment that mounts it.
+        deployment: String,
+    },
+
+    /// The library would not make a key.
+    #[error("a key to sign tokens with could not be made")]
+    KeyGeneration,
+
     /// The retained volume was written by another major version.
     #[error(
         "the data volume {claim} was written by PostgreSQL {found} and spec.postgres.managed.major is {wanted}: set it to {found}, or delete the PersistentVolumeClaim if its data may be lost"
@@ -110,6 +125,8 @@ impl Error {
             Self::InvalidSpec { .. } => "InvalidSpec",
             Self::CredentialsMissing { .. } => "CredentialsMissing",
             Self::CredentialsInvalid { .. } => "CredentialsInvalid",
+            Self::SigningKeysMissing { .. } => "SigningKeysMissing",
+            Self::KeyGeneration => "KeyGenerationFailed",
             Self::MajorMismatch { .. } => "MajorMismatch",
             Self::NameTaken { .. } => "NameTaken",
             Self::StillDeleting { .. } => "StillDeleting",
@@ -130,9 +147,10 @@ impl Error {
             | Self::InvalidSpec { .. }
             | Self::CredentialsMissing { .. }
             | Self::CredentialsInvalid { .. }
+            | Self::SigningKeysMissing { .. }
             | Self::MajorMismatch { .. }
             | Self::NameTaken { .. } => false,
-            Self::StillDeleting { .. } => true,
+            Self::StillDeleting { .. } | Self::KeyGeneration => true,
             Self::Api { source, .. } => !is_refusal(source),
         }
     }
@@ -155,9 +173,10 @@ impl Error {
     #[must_use]
     pub fn component(&self) -> Option<Component> {
         match self {
-            Self::CredentialsMissing { .. } | Self::CredentialsInvalid { .. } => {
-                Some(Component::Credentials)
-            }
+            Self::CredentialsMissing { .. }
+            | Self::CredentialsInvalid { .. }
+            | Self::SigningKeysMissing { .. }
+            | Self::KeyGeneration => Some(Component::Credentials),
             Self::MajorMismatch { .. } => Some(Component::Postgres),
             Self::NameTaken { component, .. } => Some(*component),
             Self::UnsupportedVersion { .. }

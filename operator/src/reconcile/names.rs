@@ -30,6 +30,9 @@ pub const UPSTREAM_UID: &str = "auth.dataviv.com/upstream-uid";
 /// Label on a data volume's claim: the major version of PostgreSQL that wrote it.
 pub const POSTGRES_MAJOR: &str = "auth.dataviv.com/postgres-major";
 
+/// Key of the Secret with signing keys, and name of the file that the API reads.
+pub const SIGNING_KEYS_FILE: &str = "keys.json";
+
 /// Keys of the credentials Secret.
 pub mod credential {
     /// Password of the database's superuser, which only first boot uses.
@@ -85,6 +88,18 @@ impl Names {
     #[must_use]
     pub fn credentials(&self) -> String {
         format!("{}-credentials", self.stack)
+    }
+
+    /// The Secret with the keys that sign tokens.
+    #[must_use]
+    pub fn signing_keys(&self) -> String {
+        format!("{}-signing-keys", self.stack)
+    }
+
+    /// The Secret that tells client workloads about the stack.
+    #[must_use]
+    pub fn binding(&self) -> String {
+        format!("{}-binding", self.stack)
     }
 
     /// What belongs to the database: StatefulSet, Service, ConfigMap.

@@ -8,7 +8,8 @@ use super::apply::{Applied, Outcome};
 use super::children::{Known, Live, Rollout, State};
 use super::dereference::{Inputs, Reference};
 use super::desired::{Api, Desired, Nginx, Postgres};
-use super::diagnose::{Cause, diagnose};
+use super::diagnose::diagnose;
+use super::finding::Finding;
 use super::inspect::Details;
 use super::names::{Component, Names};
 
@@ -29,6 +30,8 @@ pub struct Observed {
     pub serving: bool,
     /// The API's pods, if there is a Deployment.
     pub api_pods: Option<Pods>,
+    /// Whether the Secret for client workloads is there.
+    pub binding: bool,
 }
 
 /// Numbers of pods.
@@ -40,75 +43,6 @@ pub struct Pods {
     pub existing: i32,
     /// Ready.
     pub ready: i32,
-}
-
-/// What is true of one part.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// Whether it is as it is to be, at this generation; `None` is unknown.
-    pub ready: Option<bool>,
-    /// Why, for programs.
-    pub reason: &'static str,
-    /// Why, for people.
-    pub message: String,
-    /// Whether it stays so until somebody acts.
-    pub stalled: bool,
-    /// Whether what is in the way is nothing that is watched: another's object
-    /// of a child's name, a quota, a policy.
-    pub unwatched: bool,
-}
-
-impl Finding {
-    fn ready(reason: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            ready: Some(true),
-            reason,
-            message: message.into(),
-            stalled: false,
-            unwatched: false,
-        }
-    }
-
-    fn not_ready(reason: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            ready: Some(false),
-            ..Self::ready(reason, message)
-        }
-    }
-
-    pub(super) fn stalled(reason: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            stalled: true,
-            ..Self::not_ready(reason, message)
-        }
-    }
-
-    /// The API server or an object's owner would not have it.
-    fn refused(reason: &'static str, message: &str) -> Self {
-        Self {
-            unwatched: true,
-            ..Self::stalled(reason, message)
-        }
-    }
-
-    fn unknown(reason: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            ready: None,
-            ..Self::ready(reason, message)
-        }
-    }
-}
-
-impl From<Cause> for Finding {
-    fn from(cause: Cause) -> Self {
-        Self {
-            ready: Some(false),
-            reason: cause.reason,
-            message: cause.message,
-            stalled: cause.stalled,
-            unwatched: false,
-        }
-    }
 }
 
 impl Observed {
@@ -124,6 +58,7 @@ impl Observed {
             ingress,
             serving: _,
             api_pods: _,
+            binding: _,
         } = self;
         [
             (ConditionType::CredentialsReady, credentials),
@@ -151,6 +86,8 @@ impl Observed {
 pub fn needs_details(applied: &Desired<Applied>) -> bool {
     let Desired {
         credentials: _,
+        signing_keys: _,
+        binding: _,
         postgres,
         api,
         nginx,
@@ -170,6 +107,8 @@ pub fn needs_details(applied: &Desired<Applied>) -> bool {
 pub fn observe(inputs: &Inputs, applied: &Desired<Applied>, details: &Details) -> Observed {
     let Desired {
         credentials,
+        signing_keys,
+        binding,
         postgres,
         api,
         nginx,
@@ -187,9 +126,16 @@ pub fn observe(inputs: &Inputs, applied: &Desired<Applied>, details: &Details) -
         deployment: nginx_pods,
     } = nginx;
     let api = refused([api_account, api_service, api_pods])
+        .or_else(|| missing(&inputs.settings.reference))
         .unwrap_or_else(|| workload(Component::Api, live(api_pods), details));
-    let nginx = refused([nginx_account, config_map, nginx_service, nginx_pods])
-        .unwrap_or_else(|| workload(Component::Nginx, live(nginx_pods), details));
+    let nginx = refused([
+        binding,
+        nginx_account,
+        config_map,
+        nginx_service,
+        nginx_pods,
+    ])
+    .unwrap_or_else(|| workload(Component::Nginx, live(nginx_pods), details));
     let api_pods = live(api_pods).and_then(rollout).map(pods);
     let nginx_pods = live(nginx_pods).and_then(rollout).map(pods);
     let (database, database_serves) = if let Some(postgres) = postgres {
@@ -202,6 +148,7 @@ pub fn observe(inputs: &Inputs, applied: &Desired<Applied>, details: &Details) -
     };
     Observed {
         credentials: refused([credentials])
+            .or_else(|| refused([signing_keys.as_ref()?]))
             .unwrap_or_else(|| Finding::ready("Ready", "the credentials are there")),
         serving: database_serves && some_ready(api_pods) && some_ready(nginx_pods),
         database,
@@ -209,6 +156,7 @@ pub fn observe(inputs: &Inputs, applied: &Desired<Applied>, details: &Details) -
         nginx,
         ingress: ingress_finding(ingress.as_ref(), &inputs.tls),
         api_pods,
+        binding: live(binding).is_some(),
     }
 }
 
@@ -239,6 +187,7 @@ pub fn observe_unapplied(names: &Names, children: &Known) -> Observed {
             None => Finding::unknown("NotApplied", "nothing was applied yet"),
         },
         api_pods,
+        binding: of("Secret", names.binding()).is_some(),
     }
 }
 
@@ -261,6 +210,14 @@ fn refused<const N: usize>(outcomes: [&Outcome; N]) -> Option<Finding> {
         Outcome::Live(_) => None,
         Outcome::Refused { reason, message } => Some(Finding::refused(reason, message)),
     })
+}
+
+/// Something that the manifest refers to and that is not there.
+fn missing(reference: &Reference) -> Option<Finding> {
+    match reference {
+        Reference::Missing(message) => Some(Finding::stalled("ReferenceNotFound", message)),
+        Reference::None | Reference::Found => None,
+    }
 }
 
 fn rollout(live: &Live) -> Option<&Rollout> {

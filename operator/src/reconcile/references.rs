@@ -1,11 +1,11 @@
-//! Watches of the Secrets that manifests refer to: one each, while it is
-//! referred to, so that all the other Secrets of a cluster cost nothing.
+//! Watches of the Secrets and ConfigMaps that manifests refer to: one each,
+//! while it is referred to, so that all the others of a cluster cost nothing.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 
 use futures::StreamExt as _;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::Client;
 use kube::api::{Api, PartialObjectMeta};
 use kube::runtime::WatchStreamExt as _;
@@ -13,20 +13,29 @@ use kube::runtime::watcher::{self, watcher};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::children::StackKey;
+use super::children::{Child, StackKey};
 use crate::client::WATCH_SECONDS;
 
-/// The watches of all referenced Secrets.
+/// An object that a manifest refers to, by name, in the stack's namespace.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Referenced {
+    /// A Secret.
+    Secret(String),
+    /// A ConfigMap.
+    ConfigMap(String),
+}
+
+/// The watches of all referenced objects.
 pub struct References {
     client: Client,
     triggers: UnboundedSender<StackKey>,
-    /// By stack and Secret. Two stacks that share a Secret watch it twice,
+    /// By stack and object. Two stacks that share a Secret watch it twice,
     /// which is rare and keeps this simple.
-    watches: Mutex<HashMap<StackKey, HashMap<String, AbortOnDropHandle<()>>>>,
+    watches: Mutex<HashMap<StackKey, HashMap<Referenced, AbortOnDropHandle<()>>>>,
 }
 
 impl References {
-    /// None yet. Stacks whose Secrets change are sent to `triggers`.
+    /// None yet. Stacks whose objects change are sent to `triggers`.
     #[must_use]
     pub fn new(client: Client, triggers: UnboundedSender<StackKey>) -> Self {
         Self {
@@ -36,31 +45,34 @@ impl References {
         }
     }
 
-    /// Watches exactly these Secrets for a stack.
-    pub fn keep(&self, stack: &StackKey, secrets: &BTreeSet<String>) {
+    /// Watches exactly these objects for a stack.
+    pub fn keep(&self, stack: &StackKey, objects: &BTreeSet<Referenced>) {
         let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
-        if secrets.is_empty() {
+        if objects.is_empty() {
             watches.remove(stack);
             return;
         }
         let of_stack = watches.entry(stack.clone()).or_default();
-        of_stack.retain(|secret, _| secrets.contains(secret));
-        for secret in secrets {
+        of_stack.retain(|object, _| objects.contains(object));
+        for object in objects {
             of_stack
-                .entry(secret.clone())
-                .or_insert_with(|| self.watch(stack.clone(), secret));
+                .entry(object.clone())
+                .or_insert_with(|| match object {
+                    Referenced::Secret(name) => self.watch::<Secret>(stack.clone(), name),
+                    Referenced::ConfigMap(name) => self.watch::<ConfigMap>(stack.clone(), name),
+                });
         }
     }
 
-    fn watch(&self, stack: StackKey, secret: &str) -> AbortOnDropHandle<()> {
-        let secrets: Api<PartialObjectMeta<Secret>> =
+    fn watch<K: Child>(&self, stack: StackKey, name: &str) -> AbortOnDropHandle<()> {
+        let objects: Api<PartialObjectMeta<K>> =
             Api::namespaced(self.client.clone(), &stack.namespace);
         let config = watcher::Config::default()
-            .fields(&format!("metadata.name={secret}"))
+            .fields(&format!("metadata.name={name}"))
             .timeout(WATCH_SECONDS);
         let triggers = self.triggers.clone();
         let task = async move {
-            let mut events = watcher(secrets, config).default_backoff().boxed();
+            let mut events = watcher(objects, config).default_backoff().boxed();
             while let Some(event) = events.next().await {
                 match event {
                     // What the first list shows was just read.
@@ -72,7 +84,9 @@ impl References {
                         let _ = triggers.send(stack.clone());
                     }
                     Ok(watcher::Event::Init | watcher::Event::InitApply(_)) => {}
-                    Err(error) => tracing::warn!(%error, "the watch of a referenced Secret failed"),
+                    Err(error) => {
+                        tracing::warn!(%error, kind = K::KIND, "the watch of a referenced object failed");
+                    }
                 }
             }
         };

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use authstack_crds::AuthStack;
+use k8s_openapi::api::core::v1::Secret;
 use serde::Deserialize as _;
 use serde::Serialize;
 
@@ -54,7 +55,7 @@ pub fn render(yaml: &str, images: &Images) -> Result<String, Error> {
         stack.metadata.uid = Some("<uid of the AuthStack>".to_owned());
         let inputs = Inputs::placeholders();
         let stack = validate::validate(&stack, &inputs, images)?;
-        print(&mut out, desired::build(&stack, &inputs.credentials))?;
+        print(&mut out, desired::build(&stack, &inputs))?;
     }
     if out.is_empty() {
         return Err(Error::Manifest {
@@ -99,20 +100,18 @@ fn parse(mut value: serde_yaml::Value) -> Result<AuthStack, String> {
 fn print(out: &mut String, desired: Desired<Prepared>) -> Result<(), Error> {
     let Desired {
         credentials,
+        signing_keys,
+        binding,
         postgres,
         api,
         nginx,
         ingress,
     } = desired;
-    let mut secret = credentials;
-    // Readable placeholders instead of base64 of them.
-    let placeholders = secret.data.take().unwrap_or_default().into_iter();
-    secret.string_data = Some(
-        placeholders
-            .map(|(key, value)| (key, String::from_utf8_lossy(&value.0).into_owned()))
-            .collect(),
-    );
-    document(out, &secret)?;
+    document(out, &readable(credentials))?;
+    if let Some(signing_keys) = signing_keys {
+        document(out, &readable(signing_keys))?;
+    }
+    document(out, &readable(binding))?;
     if let Some(postgres) = postgres {
         let Postgres {
             service_account,
@@ -149,6 +148,14 @@ fn print(out: &mut String, desired: Desired<Prepared>) -> Result<(), Error> {
         document(out, &ingress)?;
     }
     Ok(())
+}
+
+/// A Secret whose values, placeholders at most, can be read without base64.
+fn readable(mut secret: Secret) -> Secret {
+    let values = secret.data.take().unwrap_or_default().into_iter();
+    let values = values.map(|(key, value)| (key, String::from_utf8_lossy(&value.0).into_owned()));
+    secret.string_data = Some(values.collect());
+    secret
 }
 
 fn document<K: Child + Serialize>(out: &mut String, object: &K) -> Result<(), Error> {

@@ -10,12 +10,13 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 
-use authstack_crds::{AuthStackStatus, ConditionType};
+use authstack_crds::{AuthStackStatus, BindingStatus, ConditionType};
 
 use super::error::Error;
+use super::finding::Finding;
 use super::labels;
 use super::names::{Component, Names};
-use super::observe::{Finding, Observed};
+use super::observe::Observed;
 
 /// What a reconcile came to.
 pub struct Verdict<'a> {
@@ -76,7 +77,12 @@ pub fn status(
         selector: verdict
             .names
             .map(|names| labels::selector_string(&names.stack, Component::Api)),
-        binding: previous.binding.clone(),
+        binding: verdict
+            .names
+            .filter(|_| verdict.observed.binding)
+            .map(|names| BindingStatus {
+                name: names.binding(),
+            }),
         certificates: previous.certificates.clone(),
     }
 }

@@ -6,6 +6,7 @@
 
 mod children;
 mod data;
+mod keys;
 mod site;
 #[path = "../support/mod.rs"]
 mod support;

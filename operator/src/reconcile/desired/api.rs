@@ -4,10 +4,9 @@ use k8s_openapi::api::apps::v1::{
     Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment,
 };
 use k8s_openapi::api::core::v1::{
-    Container, EnvVar, EnvVarSource, PodSpec, PodTemplateSpec, SecretKeySelector, Service,
-    ServicePort, ServiceSpec,
+    ConfigMapEnvSource, Container, EnvFromSource, EnvVar, EnvVarSource, PodSpec, SecretEnvSource,
+    SecretKeySelector, Service, ServicePort, ServiceSpec,
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use authstack_crds::{LogLevel, Registration, SecretKeyRef};
@@ -17,15 +16,19 @@ use super::{Api, Prepared, owned};
 use crate::reconcile::labels::{self, Map};
 use crate::reconcile::names::{
     API_METRICS_PORT, API_PORT, CONFIG_CHECKSUM, Component, DATABASE, OWNER_ROLE, POSTGRES_PORT,
-    RUNTIME_ROLE, credential,
+    RUNTIME_ROLE, SIGNING_KEYS_FILE, credential,
 };
-use crate::reconcile::validate::{Database, Stack};
+use crate::reconcile::validate::{Database, Signing, Stack};
 
 const COMPONENT: Component = Component::Api;
 /// The image's own user, in numbers, so that the kubelet can see it is not root.
 const USER: i64 = 65532;
+/// What the schema's owner connects with.
 const OWNER_SECRETS: &str = "/run/secrets/owner";
-const RUNTIME_SECRETS: &str = "/run/secrets/api";
+/// What the server connects with.
+const RUNTIME_SECRETS: &str = "/run/secrets/database";
+/// What signs tokens.
+const SIGNING_SECRETS: &str = "/run/secrets/signing";
 
 pub(super) fn build(stack: &Stack) -> Api<Prepared> {
     let name = stack.names.api();
@@ -74,14 +77,13 @@ fn deployment(stack: &Stack, name: String) -> Deployment {
                     max_surge: Some(IntOrString::Int(1)),
                 }),
             }),
-            template: PodTemplateSpec {
-                metadata: Some(ObjectMeta {
-                    labels: Some(labels::pod(stack_name, COMPONENT)),
-                    annotations: Some(annotations),
-                    ..ObjectMeta::default()
-                }),
-                spec: Some(pod_spec(stack)),
-            },
+            template: pod::template(
+                stack,
+                COMPONENT,
+                &stack.api.pod_template,
+                annotations,
+                pod_spec(stack),
+            ),
             ..DeploymentSpec::default()
         }),
         ..Deployment::default()
@@ -89,29 +91,24 @@ fn deployment(stack: &Stack, name: String) -> Deployment {
 }
 
 fn pod_spec(stack: &Stack) -> PodSpec {
-    let credentials = stack.names.credentials();
+    let names = &stack.names;
+    let secret = |volume, secret, key| pod::secret_volume(volume, secret, &[key]);
     let mut volumes = Vec::new();
-    match stack.database {
-        Database::Managed(_) | Database::CloudNativePg(_) => {
-            volumes.push(pod::secret_volume(
-                "owner-secrets",
-                credentials.clone(),
-                &[credential::OWNER_PASSWORD],
-            ));
-            volumes.push(pod::secret_volume(
-                "secrets",
-                credentials,
-                &[credential::RUNTIME_PASSWORD, credential::SECRET_KEY],
-            ));
-        }
-        Database::External { .. } => {
-            volumes.push(pod::secret_volume(
-                "secrets",
-                credentials,
-                &[credential::SECRET_KEY],
-            ));
+    match &stack.database {
+        Database::Managed(_) | Database::CloudNativePg(_) => volumes.extend([
+            secret("owner", names.credentials(), credential::OWNER_PASSWORD),
+            secret("runtime", names.credentials(), credential::RUNTIME_PASSWORD),
+        ]),
+        // Whole: its owner may put an authority's certificate beside the URL.
+        Database::External { url, .. } => {
+            volumes.push(pod::secret_volume("runtime", url.name.clone(), &[]));
         }
     }
+    volumes.push(match &stack.tokens.signing {
+        Signing::EdDsa => secret("signing", names.signing_keys(), SIGNING_KEYS_FILE),
+        Signing::Hs256(None) => secret("signing", names.credentials(), credential::SECRET_KEY),
+        Signing::Hs256(Some(SecretKeyRef { name, key })) => secret("signing", name.clone(), key),
+    });
     PodSpec {
         service_account_name: Some(stack.names.api()),
         automount_service_account_token: Some(false),
@@ -139,7 +136,7 @@ fn migrate(stack: &Stack) -> Container {
                 format!("{OWNER_SECRETS}/{}", credential::OWNER_PASSWORD),
             ));
             env.push(pod::env("RUNTIME_ROLE", RUNTIME_ROLE));
-            mounts = Some(vec![pod::read_only("owner-secrets", OWNER_SECRETS)]);
+            mounts = Some(vec![pod::read_only("owner", OWNER_SECRETS)]);
         }
         Database::External {
             owner_url,
@@ -172,8 +169,25 @@ fn serve(stack: &Stack) -> Container {
                 format!("{RUNTIME_SECRETS}/{}", credential::RUNTIME_PASSWORD),
             ));
         }
-        Database::External { url, .. } => env.push(from_secret("DATABASE_URL", url)),
+        Database::External { url, .. } => env.push(pod::env(
+            "DATABASE_URL_FILE",
+            format!("{RUNTIME_SECRETS}/{}", url.key),
+        )),
     }
+    env.push(match &stack.tokens.signing {
+        Signing::EdDsa => pod::env(
+            "SIGNING_KEYS_FILE",
+            format!("{SIGNING_SECRETS}/{SIGNING_KEYS_FILE}"),
+        ),
+        Signing::Hs256(None) => pod::env(
+            "SECRET_KEY_FILE",
+            format!("{SIGNING_SECRETS}/{}", credential::SECRET_KEY),
+        ),
+        Signing::Hs256(Some(reference)) => pod::env(
+            "SECRET_KEY_FILE",
+            format!("{SIGNING_SECRETS}/{}", reference.key),
+        ),
+    });
     env.extend(settings(stack));
     let pace = |period, failures| Pace {
         period,
@@ -192,7 +206,11 @@ fn serve(stack: &Stack) -> Container {
         startup_probe: Some(pace(1, 120).http("/readyz", "metrics")),
         readiness_probe: Some(pace(2, 2).http("/readyz", "metrics")),
         liveness_probe: Some(pace(10, 3).http("/livez", "metrics")),
-        volume_mounts: Some(vec![pod::read_only("secrets", RUNTIME_SECRETS)]),
+        env_from: env_from(stack),
+        volume_mounts: Some(vec![
+            pod::read_only("runtime", RUNTIME_SECRETS),
+            pod::read_only("signing", SIGNING_SECRETS),
+        ]),
         ..container(stack)
     }
 }
@@ -217,10 +235,6 @@ fn settings(stack: &Stack) -> Vec<EnvVar> {
     };
     let tokens = &stack.tokens;
     vec![
-        pod::env(
-            "SECRET_KEY_FILE",
-            format!("{RUNTIME_SECRETS}/{}", credential::SECRET_KEY),
-        ),
         pod::env("PORT", API_PORT.to_string()),
         pod::env("METRICS_PORT", API_METRICS_PORT.to_string()),
         pod::env("PUBLIC_URL", &stack.public_url),
@@ -234,6 +248,26 @@ fn settings(stack: &Stack) -> Vec<EnvVar> {
         pod::env("TRUSTED_PROXY_HOPS", "1"),
         pod::env("LOG_LEVEL", log_level(stack.api.log_level)),
     ]
+}
+
+/// Settings in objects of somebody else's; those above win.
+fn env_from(stack: &Stack) -> Option<Vec<EnvFromSource>> {
+    let sources = stack.api.env_from.iter().map(|from| EnvFromSource {
+        secret_ref: from.secret_ref.as_ref().map(|reference| SecretEnvSource {
+            name: reference.name.clone(),
+            optional: None,
+        }),
+        config_map_ref: from
+            .config_map_ref
+            .as_ref()
+            .map(|reference| ConfigMapEnvSource {
+                name: reference.name.clone(),
+                optional: None,
+            }),
+        prefix: None,
+    });
+    let sources: Vec<_> = sources.collect();
+    (!sources.is_empty()).then_some(sources)
 }
 
 fn managed_url(stack: &Stack, role: &str) -> String {

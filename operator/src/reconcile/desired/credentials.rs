@@ -6,21 +6,12 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use secrecy::ExposeSecret as _;
 
-use authstack_crds::DeletionPolicy;
-
-use super::{owned, unowned};
+use super::kept;
 use crate::reconcile::dereference::Credentials;
 use crate::reconcile::names::{Component, credential};
 use crate::reconcile::validate::{Database, Stack};
 
 pub(super) fn build(stack: &Stack, credentials: &Credentials) -> Secret {
-    let name = stack.names.credentials();
-    // What must outlive the stack has no owner: the garbage collector would
-    // take the keys to a volume that stays.
-    let metadata = match stack.deletion_policy {
-        DeletionPolicy::Retain => unowned(stack, Component::Credentials, name),
-        DeletionPolicy::Delete => owned(stack, Component::Credentials, name),
-    };
     let mut data = BTreeMap::new();
     let mut put = |key: &str, value: &secrecy::SecretString| {
         let value = ByteString(value.expose_secret().as_bytes().to_vec());
@@ -36,7 +27,7 @@ pub(super) fn build(stack: &Stack, credentials: &Credentials) -> Secret {
         put(credential::RUNTIME_PASSWORD, &credentials.runtime_password);
     }
     Secret {
-        metadata,
+        metadata: kept(stack, Component::Credentials, stack.names.credentials()),
         type_: Some("Opaque".to_owned()),
         data: Some(data),
         ..Secret::default()

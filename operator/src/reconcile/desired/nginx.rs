@@ -4,10 +4,9 @@ use k8s_openapi::api::apps::v1::{
     Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment,
 };
 use k8s_openapi::api::core::v1::{
-    ConfigMap, Container, Lifecycle, LifecycleHandler, PodSpec, PodTemplateSpec, Service,
-    ServicePort, ServiceSpec, SleepAction,
+    ConfigMap, Container, Lifecycle, LifecycleHandler, PodSpec, Service, ServicePort, ServiceSpec,
+    SleepAction,
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::pod::{self, Pace};
@@ -71,14 +70,13 @@ fn deployment(stack: &Stack, name: String, checksum: String) -> Deployment {
                     max_surge: Some(IntOrString::Int(1)),
                 }),
             }),
-            template: PodTemplateSpec {
-                metadata: Some(ObjectMeta {
-                    labels: Some(labels::pod(stack_name, COMPONENT)),
-                    annotations: Some(Map::from([(CONFIG_CHECKSUM.to_owned(), checksum)])),
-                    ..ObjectMeta::default()
-                }),
-                spec: Some(pod_spec(stack)),
-            },
+            template: pod::template(
+                stack,
+                COMPONENT,
+                &stack.nginx.pod_template,
+                Map::from([(CONFIG_CHECKSUM.to_owned(), checksum)]),
+                pod_spec(stack),
+            ),
             ..DeploymentSpec::default()
         }),
         ..Deployment::default()

@@ -4,13 +4,17 @@
 
 use k8s_openapi::api::core::v1::{
     Capabilities, ConfigMapVolumeSource, ContainerPort, EmptyDirVolumeSource, EnvVar, ExecAction,
-    HTTPGetAction, KeyToPath, PodSecurityContext, Probe, SeccompProfile, SecretVolumeSource,
-    SecurityContext, ServiceAccount, Volume, VolumeMount,
+    HTTPGetAction, KeyToPath, LocalObjectReference, PodSecurityContext, PodSpec, PodTemplateSpec,
+    Probe, SeccompProfile, SecretVolumeSource, SecurityContext, ServiceAccount, Volume,
+    VolumeMount,
 };
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::owned;
+use crate::reconcile::labels::{self, Map};
 use crate::reconcile::names::Component;
+use crate::reconcile::pod_template::PodTemplate;
 use crate::reconcile::validate::Stack;
 
 /// Tells the kubelet to keep the end of the log of a container that failed
@@ -56,6 +60,43 @@ pub(super) fn service_account(stack: &Stack, component: Component, name: String)
     }
 }
 
+/// A pod template: what the operator wants, and what the manifest adds. Where
+/// both say something, the operator's labels and annotations win, because
+/// selectors and rollouts hang on them.
+pub(super) fn template(
+    stack: &Stack,
+    component: Component,
+    added: &PodTemplate,
+    annotations: Map,
+    spec: PodSpec,
+) -> PodTemplateSpec {
+    let mut all_labels = added.labels.clone();
+    all_labels.extend(labels::pod(&stack.names.stack, component));
+    let mut all_annotations = added.annotations.clone();
+    all_annotations.extend(annotations);
+    let secrets = added.image_pull_secrets.iter();
+    let secrets = secrets.map(|name| LocalObjectReference { name: name.clone() });
+    PodTemplateSpec {
+        metadata: Some(ObjectMeta {
+            labels: Some(all_labels),
+            annotations: not_empty(all_annotations),
+            ..ObjectMeta::default()
+        }),
+        spec: Some(PodSpec {
+            node_selector: not_empty(added.node_selector.clone()),
+            tolerations: Some(added.tolerations.clone()).filter(|list| !list.is_empty()),
+            affinity: added.affinity.clone(),
+            priority_class_name: added.priority_class.clone(),
+            image_pull_secrets: Some(secrets.collect()).filter(|list: &Vec<_>| !list.is_empty()),
+            ..spec
+        }),
+    }
+}
+
+fn not_empty(map: Map) -> Option<Map> {
+    Some(map).filter(|map| !map.is_empty())
+}
+
 pub(super) fn env(name: &str, value: impl Into<String>) -> EnvVar {
     EnvVar {
         name: name.to_owned(),
@@ -88,18 +129,20 @@ pub(super) fn read_only(volume: &str, path: &str) -> VolumeMount {
     }
 }
 
-/// Some keys of a Secret as files that only the pod's own group may read.
+/// Some keys of a Secret, or all if none is named, as files that only the pod's
+/// own group may read.
 pub(super) fn secret_volume(name: &str, secret: String, keys: &[&str]) -> Volume {
     let items = keys.iter().map(|key| KeyToPath {
         key: (*key).to_owned(),
         path: (*key).to_owned(),
         ..KeyToPath::default()
     });
+    let items: Vec<_> = items.collect();
     Volume {
         name: name.to_owned(),
         secret: Some(SecretVolumeSource {
             secret_name: Some(secret),
-            items: Some(items.collect()),
+            items: (!items.is_empty()).then_some(items),
             default_mode: Some(0o440),
             ..SecretVolumeSource::default()
         }),

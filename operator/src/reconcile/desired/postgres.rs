@@ -5,8 +5,8 @@ use k8s_openapi::api::apps::v1::{
     StatefulSetUpdateStrategy,
 };
 use k8s_openapi::api::core::v1::{
-    ConfigMap, Container, PersistentVolumeClaim, PersistentVolumeClaimSpec, PodSpec,
-    PodTemplateSpec, Service, ServicePort, ServiceSpec, VolumeResourceRequirements,
+    ConfigMap, Container, PersistentVolumeClaim, PersistentVolumeClaimSpec, PodSpec, Service,
+    ServicePort, ServiceSpec, VolumeResourceRequirements,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -108,13 +108,13 @@ fn stateful_set(stack: &Stack, postgres: &validate::Postgres) -> StatefulSet {
                 ..StatefulSetUpdateStrategy::default()
             }),
             persistent_volume_claim_retention_policy: Some(retention(stack.deletion_policy)),
-            template: PodTemplateSpec {
-                metadata: Some(ObjectMeta {
-                    labels: Some(labels::pod(&names.stack, COMPONENT)),
-                    ..ObjectMeta::default()
-                }),
-                spec: Some(pod_spec(stack, postgres)),
-            },
+            template: pod::template(
+                stack,
+                COMPONENT,
+                &postgres.pod_template,
+                Map::new(),
+                pod_spec(stack, postgres),
+            ),
             volume_claim_templates: Some(vec![claim(stack, postgres)]),
             ..StatefulSetSpec::default()
         }),

@@ -45,6 +45,8 @@ fn running() -> Desired<Applied> {
     let plain = || live(State::Plain);
     Desired {
         credentials: plain(),
+        signing_keys: Some(plain()),
+        binding: plain(),
         postgres: Some(Postgres {
             service_account: plain(),
             config_map: plain(),

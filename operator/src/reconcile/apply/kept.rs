@@ -1,4 +1,4 @@
-//! The one child that is never written over: what it holds cannot be made again.
+//! Children that are never written over: what they hold cannot be made again.
 
 use std::sync::Arc;
 
@@ -16,9 +16,9 @@ use crate::reconcile::error::{Error, api, is_refusal};
 use crate::reconcile::labels::OPERATOR;
 
 impl Applier<'_> {
-    /// The credentials: created once and never written over. Of one that
-    /// exists only the metadata is kept true, without touching its data.
-    pub(super) async fn credentials(
+    /// A Secret that is created once and never written over. Of one that exists
+    /// (`found`) only the metadata is kept true, without touching its data.
+    pub(super) async fn kept(
         &self,
         desired: Secret,
         found: Option<ObjectMeta>,
@@ -68,7 +68,7 @@ impl Applier<'_> {
         }
     }
 
-    /// The owners that the credentials are to have: everybody else's stay.
+    /// The owners that the Secret is to have: everybody else's stay.
     fn owners(&self, found: &ObjectMeta, ours: &[OwnerReference]) -> Vec<OwnerReference> {
         let kind = AuthStack::kind(&());
         let others = found
