@@ -63,9 +63,28 @@ pub struct RunArgs {
     #[arg(long, env = "LOG_FORMAT", default_value = "json")]
     pub log_format: LogFormat,
 
+    /// Where traces go.
+    #[command(flatten)]
+    pub traces: TraceArgs,
+
     /// Images that replace the pinned ones.
     #[command(flatten)]
     pub images: Images,
+}
+
+/// What there is to say about traces. What else OpenTelemetry's specification
+/// has variables for (`OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_TRACES_SAMPLER`, …) is
+/// read as it says.
+#[derive(Clone, Debug, Default, PartialEq, Eq, ClapArgs)]
+pub struct TraceArgs {
+    /// The OTLP receiver that traces are sent to, such as
+    /// http://collector:4318; no traces are made when not given.
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL", value_parser = receiver)]
+    pub otel_exporter_otlp_endpoint: Option<String>,
+
+    /// What this service is called in traces.
+    #[arg(long, env = "OTEL_SERVICE_NAME", default_value = "authstack-operator", value_parser = not_blank)]
+    pub otel_service_name: String,
 }
 
 /// Flags of `render`.
@@ -231,6 +250,21 @@ fn subdomain(name: &str) -> Result<String, String> {
     }
 }
 
+/// An address by HTTP. Credentials go into headers: addresses are logged.
+fn receiver(address: &str) -> Result<String, String> {
+    let uri: http::Uri = address
+        .parse()
+        .map_err(|_| "is no URL, such as http://collector:4318".to_owned())?;
+    let is_http = matches!(uri.scheme_str(), Some("http" | "https"));
+    match uri.authority() {
+        Some(host) if host.as_str().contains('@') => {
+            Err("must hold no password; OTEL_EXPORTER_OTLP_HEADERS is for that".to_owned())
+        }
+        Some(_) if is_http && uri.query().is_none() => Ok(address.to_owned()),
+        _ => Err("must begin with http:// or https:// and name a host".to_owned()),
+    }
+}
+
 fn not_blank(text: &str) -> Result<String, String> {
     if text.trim().is_empty() {
         Err("must not be empty; leave it out instead".to_owned())
@@ -302,6 +336,18 @@ mod tests {
             ("--lease-name", "a/b", "LEASE_NAME", "`a/b`"),
             ("--pod-name", " ", "POD_NAME", "empty"),
             ("--image-api", "a b", "RELATED_IMAGE_API", "no spaces"),
+            (
+                "--otel-exporter-otlp-endpoint",
+                "collector:4318",
+                "OTEL_EXPORTER_OTLP_ENDPOINT",
+                "http://",
+            ),
+            (
+                "--otel-exporter-otlp-endpoint",
+                "http://a:b@collector:4318",
+                "OTEL_EXPORTER_OTLP_ENDPOINT",
+                "OTEL_EXPORTER_OTLP_HEADERS",
+            ),
             ("--colour", "blue", "--colour", "unexpected"),
         ] {
             let line = run(&[&format!("{flag}={value}")]).unwrap_err();

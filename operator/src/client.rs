@@ -3,20 +3,24 @@
 //! The fence sits beneath every write that the operator makes, so that no
 //! reconciler has to remember to ask whether it still leads.
 
+mod call;
+
 use std::{
     task::{Context, Poll},
     time::Duration,
 };
 
 use futures::future::BoxFuture;
-use http::{Method, Request};
+use http::{Request, Response};
 use kube::{
     Client, Config,
     client::{Body, ClientBuilder},
 };
 use tower::{BoxError, Layer, Service};
+use tracing::Instrument as _;
 
-use crate::leader::Leadership;
+use self::call::Call;
+use crate::{leader::Leadership, telemetry::spans};
 
 /// How long connecting may take, TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -99,7 +103,8 @@ fn build(config: Config, leadership: Option<Leadership>) -> Result<Client, kube:
     Ok(builder.with_layer(&Fence { leadership }).build())
 }
 
-/// The layer that bounds requests and, given a leadership, fences writes.
+/// The layer that bounds requests, records them and, given a leadership, fences
+/// writes.
 #[derive(Clone)]
 struct Fence {
     leadership: Option<Leadership>,
@@ -121,32 +126,41 @@ struct Fenced<S> {
     leadership: Option<Leadership>,
 }
 
-impl<S> Service<Request<Body>> for Fenced<S>
+impl<S, B> Service<Request<Body>> for Fenced<S>
 where
-    S: Service<Request<Body>, Error = BoxError>,
+    S: Service<Request<Body>, Response = Response<B>, Error = BoxError>,
     S::Future: Send + 'static,
 {
-    type Response = S::Response;
+    type Response = Response<B>;
     type Error = BoxError;
-    type Future = BoxFuture<'static, Result<S::Response, BoxError>>;
+    type Future = BoxFuture<'static, Result<Response<B>, BoxError>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let writes = !matches!(*request.method(), Method::GET | Method::HEAD);
+        let mut call = Call::of(&request);
+        let writes = call.writes();
         if writes && self.leadership.as_ref().is_some_and(|l| !l.may_write()) {
-            return Box::pin(async { Err(NotLeading.into()) });
+            let error = NotLeading.into();
+            call.ended(Err(&error));
+            return Box::pin(async { Err(error) });
         }
         let limit = if writes { WRITE_TIMEOUT } else { READ_TIMEOUT };
+        let span = spans::request(call.verb, &call.resource);
+        let of_answer = span.clone();
         let answer = self.inner.call(request);
-        Box::pin(async move {
-            match tokio::time::timeout(limit, answer).await {
+        let bounded = async move {
+            let answer = match tokio::time::timeout(limit, answer).await {
                 Ok(answer) => answer,
                 Err(_) => Err(TimedOut(limit).into()),
-            }
-        })
+            };
+            call.ended(answer.as_ref().map(Response::status));
+            spans::ended(&of_answer, call.outcome());
+            answer
+        };
+        Box::pin(bounded.instrument(span))
     }
 }
 

@@ -1,34 +1,39 @@
 //! Watches stacks and everything that belongs to them, and reconciles the
 //! stacks that something happened to.
 
-use std::collections::HashMap;
+mod queue;
+
+use std::collections::{HashMap, HashSet};
 use std::future::ready;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
 use futures::stream::{self, StreamExt as _};
-use kube::Client;
 use kube::api::Api;
 use kube::core::error_boundary::DeserializeGuard;
-use kube::runtime::controller::{Action, Config, Controller};
+use kube::runtime::controller::{self, Action, Config, Controller};
 use kube::runtime::events::{Recorder, Reporter};
-use kube::runtime::reflector::{self, ObjectRef, Store};
+use kube::runtime::reflector::{self, Lookup, ObjectRef, Store};
 use kube::runtime::{WatchStreamExt as _, watcher};
+use kube::{Client, Resource as _};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
-use authstack_crds::AuthStack;
+use authstack_crds::{AuthStack, AuthStackStatus};
 
+use self::queue::Queue;
 use crate::args::{Images, WatchNamespaces};
 use crate::client::WATCH_SECONDS;
 use crate::health::Health;
+use crate::metrics::{self, Census, InFlight};
 use crate::reconcile::children::{Children, StackKey};
 use crate::reconcile::error::Error;
 use crate::reconcile::labels::OPERATOR;
 use crate::reconcile::references::References;
 use crate::reconcile::{self, Context, Next};
-use crate::telemetry;
+use crate::telemetry::spans;
 use crate::watch;
 
 /// A stack, or why the object in the cluster is none: one malformed object
@@ -48,6 +53,9 @@ const LAST_RETRY: Duration = Duration::from_mins(2);
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 /// A reconcile that takes longer is stuck.
 const STUCK: Duration = Duration::from_mins(5);
+/// A queue in which stacks wait and none gets its turn for longer is stuck. By
+/// then each reconcile that has begun has ended, or is stuck itself.
+const QUEUE_STUCK: Duration = Duration::from_mins(6);
 /// A loop that does not turn for longer is stuck, reconciles or not.
 const LOOP_STUCK: Duration = Duration::from_mins(1);
 
@@ -78,8 +86,8 @@ pub async fn run(client: Client, settings: Settings, health: &Health, stop: &Can
 /// What the controller of one scope shares with its reconciles.
 struct Shared {
     context: Context,
-    store: Store<Guarded>,
     failures: Mutex<HashMap<StackKey, u32>>,
+    queue: Queue,
     health: Health,
 }
 
@@ -107,8 +115,8 @@ async fn control(
             recorder: Recorder::new(client.clone(), reporter),
             statuses: Mutex::default(),
         },
-        store: store.clone(),
         failures: Mutex::default(),
+        queue: Queue::default(),
         health: health.clone(),
     });
     let children = watch::children(
@@ -128,12 +136,15 @@ async fn control(
                     .concurrency(CONCURRENCY)
                     .debounce(DEBOUNCE),
             )
-            .reconcile_on(references(triggered))
+            .reconcile_on(happenings(triggered, Arc::clone(&shared)))
             .graceful_shutdown_on(stop.clone().cancelled_owned())
             .run(reconcile_one, retry, Arc::clone(&shared))
             .for_each(|outcome| {
                 if let Err(error) = outcome {
                     tracing::debug!(%error, "the controller reports");
+                    if let controller::Error::ObjectNotFound(stack) = error {
+                        shared.queue.leave(&key_of(&stack));
+                    }
                 }
                 ready(())
             })
@@ -143,7 +154,7 @@ async fn control(
         () = controller => {}
         () = children => {}
         () = stop_before_start(stop, &listed_stacks) => {}
-        () = beat(health) => {}
+        () = beat(health, &shared.queue, &listed_stacks) => {}
     }
 }
 
@@ -156,13 +167,19 @@ async fn stop_before_start(stop: &CancellationToken, stacks: &Store<Guarded>) {
     }
 }
 
-/// Says that the loop turns. It shares the controller's task, so it stops when
-/// anything there blocks. Never completes.
-async fn beat(health: &Health) {
-    let heartbeat = health.liveness().watch("the controller's loop", LOOP_STUCK);
+/// Says that the loop turns, and that whatever waits gets its turn. It shares
+/// the controller's task, so it stops when anything there blocks. Never completes.
+async fn beat(health: &Health, queue: &Queue, stacks: &Store<Guarded>) {
+    let of_loop = health.liveness().watch("the controller's loop", LOOP_STUCK);
+    let of_queue = health.liveness().watch("the queue", QUEUE_STUCK);
     loop {
         tokio::time::sleep(LOOP_STUCK / 10).await;
-        heartbeat.beat();
+        of_loop.beat();
+        // Before the stacks have been listed none can have its turn.
+        let begins = stacks.wait_until_ready().now_or_never().is_some();
+        if queue.moves() || !begins {
+            of_queue.beat();
+        }
     }
 }
 
@@ -177,38 +194,63 @@ fn stacks(
         Some(namespace) => Api::namespaced(client, namespace),
         None => Api::all(client),
     };
-    let scope = namespace.map(ToOwned::to_owned);
     let config = watcher::Config::default().timeout(WATCH_SECONDS);
-    watcher(api, config)
-        .default_backoff()
+    let mut census = Census::default();
+    let mut listed = HashSet::new();
+    watch::followed("AuthStack", watcher(api, config))
+        // Who set which field is of no use here, and the largest part of it.
+        .modify(|stack| stack.meta_mut().managed_fields = None)
         .reflect(writer)
-        .inspect(move |event| {
-            match event {
-                Ok(watcher::Event::Delete(stack)) => {
-                    let key = key_of(&ObjectRef::from_obj(stack));
-                    shared.context.forget(&key);
-                    shared.lock().remove(&key);
-                }
-                Err(error) => tracing::warn!(%error, "the watch of AuthStacks failed"),
-                Ok(_) => {}
+        .inspect(move |event| match event {
+            Ok(watcher::Event::Init) => listed.clear(),
+            Ok(watcher::Event::InitApply(stack)) => {
+                let key = key_of(&ObjectRef::from_obj(stack));
+                census.note(key.clone(), status_of(stack));
+                listed.insert(key.clone());
+                shared.queue.enter(key);
             }
-            let count = u32::try_from(shared.store.len()).unwrap_or(u32::MAX);
-            telemetry::set_managed_stacks(scope.as_deref(), count);
+            Ok(watcher::Event::InitDone) => {
+                // Those that went while there was no watch.
+                let all = census.stacks().into_iter();
+                for key in all.filter(|key| !listed.contains(key)) {
+                    census.remove(&key);
+                    shared.forget(&key);
+                }
+                listed = HashSet::new();
+            }
+            Ok(watcher::Event::Apply(stack)) => {
+                let key = key_of(&ObjectRef::from_obj(stack));
+                census.note(key.clone(), status_of(stack));
+                shared.queue.enter(key);
+            }
+            Ok(watcher::Event::Delete(stack)) => {
+                let key = key_of(&ObjectRef::from_obj(stack));
+                census.remove(&key);
+                shared.forget(&key);
+            }
+            Err(_) => {}
         })
         .applied_objects()
 }
 
-fn references(
+fn status_of(stack: &Guarded) -> Option<&AuthStackStatus> {
+    stack.0.as_ref().ok()?.status.as_ref()
+}
+
+/// The stacks to whose children or references something happened.
+fn happenings(
     triggered: mpsc::UnboundedReceiver<StackKey>,
+    shared: Arc<Shared>,
 ) -> impl stream::Stream<Item = ObjectRef<Guarded>> + Send + 'static {
-    stream::unfold(triggered, |mut triggered| async {
+    stream::unfold((triggered, shared), |(mut triggered, shared)| async {
         let key = triggered.recv().await?;
         let stack = ObjectRef::new(&key.name).within(&key.namespace);
-        Some((stack, triggered))
+        shared.queue.enter(key);
+        Some((stack, (triggered, shared)))
     })
 }
 
-fn key_of(stack: &ObjectRef<Guarded>) -> StackKey {
+fn key_of<K: Lookup>(stack: &ObjectRef<K>) -> StackKey {
     StackKey {
         namespace: stack.namespace.clone().unwrap_or_default(),
         name: stack.name.clone(),
@@ -219,42 +261,58 @@ impl Shared {
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<StackKey, u32>> {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Forgets what was kept about a stack that is gone.
+    fn forget(&self, stack: &StackKey) {
+        self.context.forget(stack);
+        self.lock().remove(stack);
+    }
 }
 
-async fn reconcile_one(stack: Arc<Guarded>, shared: Arc<Shared>) -> Result<Action, Error> {
-    let reference = ObjectRef::from_obj(stack.as_ref());
-    let key = key_of(&reference);
+/// Begins a reconcile at once, not when its future is first polled: what happens
+/// to the stack from here on is for the next one.
+fn reconcile_one(
+    stack: Arc<Guarded>,
+    shared: Arc<Shared>,
+) -> impl Future<Output = Result<Action, Error>> + Send {
+    let key = key_of(&ObjectRef::from_obj(stack.as_ref()));
+    shared.queue.leave(&key);
+    let span = spans::reconcile(&key);
+    async move { turn(&stack, &key, &shared).await }.instrument(span)
+}
+
+async fn turn(stack: &Guarded, key: &StackKey, shared: &Shared) -> Result<Action, Error> {
     let stack = match &stack.0 {
         Ok(stack) => stack,
         Err(invalid) => {
             // Nothing to retry: a change of the object is a new trigger.
-            tracing::error!(stack = %reference, error = %invalid.error, "this object is no AuthStack");
+            tracing::error!(error = %invalid.error, "this object is no AuthStack");
             return Ok(Action::await_change());
         }
     };
     let begin = Instant::now();
-    let heartbeat = shared
-        .health
-        .liveness()
-        .watch(format!("reconcile {reference}"), STUCK);
+    let in_flight = InFlight::begin();
+    let what = format!("the reconcile of {}/{}", key.namespace, key.name);
+    let heartbeat = shared.health.liveness().watch(what, STUCK);
     let result = Box::pin(reconcile::reconcile(stack, &shared.context)).await;
-    drop(heartbeat);
+    drop((heartbeat, in_flight));
     let reason = result.as_ref().err().map_or("Reconciled", Error::reason);
-    telemetry::record_reconcile(result.is_ok(), reason, begin.elapsed());
+    metrics::record_reconcile(result.is_ok(), reason, begin.elapsed());
     match result {
         Ok(next) => {
-            shared.lock().remove(&key);
+            shared.lock().remove(key);
             Ok(match next {
                 Next::AwaitChange => Action::await_change(),
                 Next::LookAgain => Action::requeue(LOOK_AGAIN),
             })
         }
         Err(error) if error.is_benign() => {
-            tracing::debug!(stack = %reference, %error, "waiting");
+            tracing::debug!(%error, "waiting");
             Err(error)
         }
         Err(error) => {
-            tracing::warn!(stack = %reference, reason, %error, "reconciling failed");
+            tracing::warn!(reason, %error, "reconciling failed");
+            spans::failed(reason);
             Err(error)
         }
     }

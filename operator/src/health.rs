@@ -26,7 +26,7 @@ use axum::{
 };
 use tokio::{net::TcpListener, time::Instant};
 
-use crate::{leader::Leadership, telemetry::Metrics};
+use crate::{leader::Leadership, metrics::Metrics};
 
 /// The process's health; clones share it.
 #[derive(Clone, Debug, Default)]

@@ -9,6 +9,7 @@ pub mod client;
 pub mod controller;
 pub mod health;
 pub mod leader;
+pub mod metrics;
 pub mod reconcile;
 pub mod run;
 pub mod telemetry;

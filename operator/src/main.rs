@@ -5,7 +5,7 @@ use std::{io::Write as _, process::ExitCode};
 use anyhow::Context as _;
 use authstack_operator::{
     args::{Args, Command, RenderArgs, one_line},
-    reconcile, run,
+    reconcile, run, telemetry,
 };
 
 fn main() -> ExitCode {
@@ -29,15 +29,18 @@ fn main() -> ExitCode {
 
 fn execute(command: Command) -> anyhow::Result<()> {
     match command {
-        Command::Run(args) => tokio::runtime::Builder::new_multi_thread()
-            // The work is waiting for the API server; two workers keep the
-            // election running while one is busy.
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .context("cannot start the runtime")?
-            .block_on(run::run(*args))
-            .map_err(Into::into),
+        Command::Run(args) => {
+            let _telemetry = telemetry::init(args.log_level, args.log_format, &args.traces)?;
+            tokio::runtime::Builder::new_multi_thread()
+                // The work is waiting for the API server; two workers keep the
+                // election running while one is busy.
+                .worker_threads(2)
+                .enable_all()
+                .build()
+                .context("cannot start the runtime")?
+                .block_on(run::run(*args))
+                .map_err(Into::into)
+        }
         Command::Crd => print(&authstack_crds::crd_yaml()?),
         Command::Render(args) => print(&render(&args)?),
     }

@@ -42,6 +42,7 @@ use kube::api::{Api, Patch, PatchParams};
 use kube::runtime::events::Recorder;
 use kube::{Client, Resource as _, ResourceExt as _};
 use serde_json::json;
+use tracing::Instrument as _;
 
 use authstack_crds::{AuthStack, AuthStackStatus};
 
@@ -55,6 +56,7 @@ use self::observe::Observed;
 use self::references::References;
 use self::status::Verdict;
 use crate::args::Images;
+use crate::telemetry::spans;
 
 /// What every reconcile shares.
 pub struct Context {
@@ -149,7 +151,8 @@ pub async fn reconcile(stack: &AuthStack, context: &Context) -> Result<Next, Err
         }
     };
     if let Some(next) = next {
-        publish(stack, context, &previous, next).await?;
+        let publishing = publish(stack, context, &previous, next);
+        publishing.instrument(spans::step("status")).await?;
     }
     match error {
         Some(error) => Err(error),
@@ -199,10 +202,13 @@ async fn pipeline(
     context
         .references
         .keep(&key, &dereference::references(stack));
-    let inputs = dereference::dereference(client, stack, names).await?;
-    let stack = validate::validate(stack, &inputs, &context.images)?;
+    let inputs = dereference::dereference(client, stack, names)
+        .instrument(spans::step("dereference"))
+        .await?;
+    let stack =
+        spans::step("validate").in_scope(|| validate::validate(stack, &inputs, &context.images))?;
     let url = || Some(stack.public_url.clone());
-    let desired = desired::build(&stack, &inputs);
+    let desired = spans::step("desired").in_scope(|| desired::build(&stack, &inputs));
     let writer = Applier {
         client,
         children: &context.children,
@@ -211,15 +217,20 @@ async fn pipeline(
         uid: &stack.uid,
     };
     let applied = Box::pin(writer.apply(desired, &inputs))
+        .instrument(spans::step("apply"))
         .await
         .map_err(|error| Failure { error, url: url() })?;
     let details = if observe::needs_details(&applied) {
-        inspect::inspect(client, names).await?
+        inspect::inspect(client, names)
+            .instrument(spans::step("inspect"))
+            .await?
     } else {
         Details::default()
     };
+    let observed =
+        spans::step("observe").in_scope(|| observe::observe(&inputs, &applied, &details));
     Ok(Success {
-        observed: observe::observe(&inputs, &applied, &details),
+        observed,
         url: stack.public_url,
     })
 }
@@ -288,6 +299,11 @@ async fn publish(
     let uid = stack.metadata.uid.clone().unwrap_or_default();
     let reference = stack.object_ref(&());
     for event in events::transitions(previous, &next) {
+        tracing::info!(
+            reason = event.reason,
+            note = event.note,
+            "the stack's state changed"
+        );
         if let Err(error) = context.recorder.publish(&event, &reference).await {
             // An event is a courtesy; the status says the same.
             tracing::warn!(%error, "an event could not be written");

@@ -7,6 +7,7 @@ use std::{
 };
 
 use kube::Client;
+use metrics_exporter_prometheus::BuildError;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -19,7 +20,7 @@ use crate::{
     controller::{self, Settings},
     health::{self, Health},
     leader::{self, Elector, Leadership},
-    telemetry::{self, Metrics},
+    metrics::Metrics,
 };
 
 /// How long reconciles that have begun may go on after SIGTERM. Together with
@@ -29,9 +30,9 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// Why the operator cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Logs or metrics could not be set up.
-    #[error(transparent)]
-    Telemetry(#[from] telemetry::Error),
+    /// Metrics could not be set up.
+    #[error("metrics: {0}")]
+    Metrics(#[from] BuildError),
     /// There is no usable client configuration.
     #[error("no cluster to connect to: {0}")]
     Config(#[from] kube::config::InferConfigError),
@@ -54,7 +55,6 @@ pub enum Error {
 /// # Errors
 /// When it cannot start, or when a part of it ends that must not.
 pub async fn run(args: RunArgs) -> Result<(), Error> {
-    telemetry::init_logs(args.log_level, args.log_format)?;
     let metrics = Metrics::install()?;
     let stop = stop_signal()?;
     let config = client::infer().await?;

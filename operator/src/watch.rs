@@ -20,6 +20,7 @@ use kube::{Resource, ResourceExt as _};
 use tokio::sync::{mpsc, watch};
 
 use crate::client::WATCH_SECONDS;
+use crate::metrics;
 use crate::reconcile::children::{Child, Children, Live, StackKey};
 use crate::reconcile::labels::{INSTANCE, managed_selector};
 
@@ -61,8 +62,8 @@ pub fn children<'a>(
     ];
     let kinds = tasks.len();
     let mut all: FuturesUnordered<Task<'a>> = tasks.into_iter().collect();
-    all.push(scope.trigger::<Pod>());
-    all.push(scope.trigger::<PersistentVolumeClaim>());
+    all.push(scope.trigger::<Pod>("Pod"));
+    all.push(scope.trigger::<PersistentVolumeClaim>("PersistentVolumeClaim"));
     // What is reported about a claim or a StatefulSet does not touch either.
     all.push(scope.reports("PersistentVolumeClaim", |name| {
         name.strip_prefix("data-")?.strip_suffix("-postgres-0")
@@ -73,6 +74,28 @@ pub fn children<'a>(
         let _ = count.wait_for(|listed| *listed >= kinds).await;
     };
     (ready, async move { while all.next().await.is_some() {} })
+}
+
+/// A watch that is tried again when it fails, and whose failures are counted
+/// and logged.
+pub(crate) fn followed<O, S>(
+    kind: &'static str,
+    events: S,
+) -> impl Stream<Item = Result<Event<O>, watcher::Error>> + Send
+where
+    O: Send + 'static,
+    S: Stream<Item = Result<Event<O>, watcher::Error>> + Send,
+{
+    metrics::expect_watch(kind);
+    let mut begun = false;
+    events.default_backoff().inspect(move |event| match event {
+        Ok(Event::Init) if std::mem::replace(&mut begun, true) => metrics::record_relist(kind),
+        Ok(_) => {}
+        Err(error) => {
+            metrics::record_watch_error(kind);
+            tracing::warn!(kind, %error, "a watch failed");
+        }
+    })
 }
 
 struct Scope<'a> {
@@ -115,7 +138,7 @@ impl<'a> Scope<'a> {
         let (children, triggers, namespace) = (self.children, self.triggers, self.namespace);
         let listed = self.listed.clone();
         Box::pin(async move {
-            let mut events = std::pin::pin!(events.default_backoff());
+            let mut events = std::pin::pin!(followed(K::KIND, events));
             let mut seen: Vec<(StackKey, String)> = Vec::new();
             let mut first = true;
             while let Some(event) = events.next().await {
@@ -151,14 +174,14 @@ impl<'a> Scope<'a> {
                             let _ = triggers.send(stack);
                         }
                     }
-                    Err(error) => tracing::warn!(kind = K::KIND, %error, "a watch failed"),
+                    Err(_) => {}
                 }
             }
         })
     }
 
     /// Sends the stacks whose objects of one kind change; keeps nothing.
-    fn trigger<K>(&self) -> Task<'a>
+    fn trigger<K>(&self, kind: &'static str) -> Task<'a>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
             + Clone
@@ -168,7 +191,7 @@ impl<'a> Scope<'a> {
             + 'static,
     {
         let events = watcher(self.api::<PartialObjectMeta<K>>(), labelled());
-        self.forward(events, stack_of)
+        self.forward(kind, events, stack_of)
     }
 
     /// Sends the stacks about whose objects of one kind something is reported.
@@ -177,7 +200,7 @@ impl<'a> Scope<'a> {
             .fields(&format!("involvedObject.kind={kind}"))
             .timeout(WATCH_SECONDS);
         let events = watcher(self.api::<CoreEvent>(), config);
-        self.forward(events, move |event: &CoreEvent| {
+        self.forward("Event", events, move |event: &CoreEvent| {
             Some(StackKey {
                 namespace: event.involved_object.namespace.clone()?,
                 name: stack(event.involved_object.name.as_deref()?)?.to_owned(),
@@ -187,6 +210,7 @@ impl<'a> Scope<'a> {
 
     fn forward<O, S>(
         &self,
+        kind: &'static str,
         events: S,
         stack: impl Fn(&O) -> Option<StackKey> + Send + 'a,
     ) -> Task<'a>
@@ -196,7 +220,7 @@ impl<'a> Scope<'a> {
     {
         let triggers = self.triggers;
         Box::pin(async move {
-            let mut events = std::pin::pin!(events.default_backoff());
+            let mut events = std::pin::pin!(followed(kind, events));
             while let Some(event) = events.next().await {
                 match event {
                     Ok(Event::Apply(object) | Event::Delete(object)) => {
@@ -204,8 +228,7 @@ impl<'a> Scope<'a> {
                             let _ = triggers.send(stack);
                         }
                     }
-                    Ok(Event::Init | Event::InitApply(_) | Event::InitDone) => {}
-                    Err(error) => tracing::warn!(%error, "a watch failed"),
+                    Ok(Event::Init | Event::InitApply(_) | Event::InitDone) | Err(_) => {}
                 }
             }
         })

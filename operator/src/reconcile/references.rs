@@ -8,13 +8,13 @@ use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::Client;
 use kube::api::{Api, PartialObjectMeta};
-use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, watcher};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::children::{Child, StackKey};
 use crate::client::WATCH_SECONDS;
+use crate::watch;
 
 /// An object that a manifest refers to, by name, in the stack's namespace.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,7 +72,7 @@ impl References {
             .timeout(WATCH_SECONDS);
         let triggers = self.triggers.clone();
         let task = async move {
-            let mut events = watcher(objects, config).default_backoff().boxed();
+            let mut events = watch::followed(K::KIND, watcher(objects, config)).boxed();
             while let Some(event) = events.next().await {
                 match event {
                     // What the first list shows was just read.
@@ -83,10 +83,7 @@ impl References {
                     ) => {
                         let _ = triggers.send(stack.clone());
                     }
-                    Ok(watcher::Event::Init | watcher::Event::InitApply(_)) => {}
-                    Err(error) => {
-                        tracing::warn!(%error, kind = K::KIND, "the watch of a referenced object failed");
-                    }
+                    Ok(watcher::Event::Init | watcher::Event::InitApply(_)) | Err(_) => {}
                 }
             }
         };
