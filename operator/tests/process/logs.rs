@@ -13,7 +13,7 @@ use kube::{
 use serde_json::{Value, json};
 
 use super::operator::{Operator, apply_stack};
-use super::support::{define, eventually, in_namespace};
+use super::support::{default_storage_class, define, eventually, in_namespace};
 
 const SOON: Duration = Duration::from_mins(1);
 
@@ -25,6 +25,8 @@ fn text<'a>(line: &'a Value, field: &str) -> &'a str {
 async fn a_line_about_a_stack_says_which_and_in_which_reconcile() {
     in_namespace("logs", |config, namespace| async move {
         define(&config).await;
+        // Without one the database's volume stalls first.
+        default_storage_class(&config).await;
         let operator = Operator::start(&namespace, "a", &[]);
         eventually("it leads", SOON, async || operator.leads()).await;
         for stack in ["shop", "club"] {

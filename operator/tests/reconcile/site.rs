@@ -13,7 +13,6 @@ use http::{Method, Request};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Secret;
-use k8s_openapi::api::storage::v1::StorageClass;
 use k8s_openapi::serde::de::DeserializeOwned;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::client::{Body, ClientBuilder};
@@ -22,7 +21,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::support::account::operator_account;
-use super::support::define;
+use super::support::{default_storage_class, define};
 pub(crate) use super::support::{eventually, in_namespace};
 
 pub(crate) const SOON: Duration = Duration::from_secs(20);
@@ -190,27 +189,6 @@ impl Site {
         })
         .await;
     }
-}
-
-/// A default StorageClass, without which no claim is as it is on a cluster that
-/// people use; it waits for a pod that is never scheduled.
-async fn default_storage_class(config: &Config) {
-    let class = json!({
-        "apiVersion": "storage.k8s.io/v1",
-        "kind": "StorageClass",
-        "metadata": {
-            "name": "default",
-            "annotations": {"storageclass.kubernetes.io/is-default-class": "true"},
-        },
-        "provisioner": "kubernetes.io/no-provisioner",
-        "volumeBindingMode": "WaitForFirstConsumer",
-    });
-    let classes = Api::<StorageClass>::all(Client::try_from(config.clone()).unwrap());
-    let params = PatchParams::apply("tests").force();
-    classes
-        .patch("default", &params, &Patch::Apply(&class))
-        .await
-        .unwrap();
 }
 
 /// Names of all objects of a kind that the operator labelled.

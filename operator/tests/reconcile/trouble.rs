@@ -83,6 +83,36 @@ async fn a_missing_certificate_is_said_and_heals() {
 }
 
 #[tokio::test]
+async fn a_stall_that_comes_again_is_the_same_event_counted_twice() {
+    in_namespace("events", async |config, namespace| {
+        let site = Site::new(&config, &namespace).await;
+        let tls = json!({"host": "a.example.com", "tls": {"secretName": "shop-tls"}});
+        site.apply("shop", json!({"ingress": tls})).await;
+        let stalled = async |yes: bool| {
+            let wanted = [("False", "NoProblem"), ("True", "SecretNotFound")][usize::from(yes)];
+            site.condition("shop", ConditionType::Stalled, wanted).await;
+        };
+        stalled(true).await;
+        let data = json!({"tls.crt": "certificate", "tls.key": "key"});
+        site.secret("shop-tls", data).await;
+        stalled(false).await;
+        site.delete::<Secret>("shop-tls").await;
+        stalled(true).await;
+        site.quiet().await;
+
+        let events = site.api::<Event>();
+        let events = events.list(&ListParams::default()).await.unwrap().items;
+        let is_ours =
+            |event: &&Event| event.reporting_controller.as_deref() == Some("authstack-operator");
+        let ours: Vec<_> = events.iter().filter(is_ours).collect();
+        assert_eq!(ours.len(), 1, "nothing else is worth an event: {ours:#?}");
+        assert_eq!(ours[0].reason.as_deref(), Some("SecretNotFound"));
+        assert_eq!(ours[0].series.as_ref().unwrap().count, 2);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_missing_database_url_is_said_and_heals() {
     in_namespace("external", async |config, namespace| {
         let site = Site::new(&config, &namespace).await;

@@ -9,13 +9,14 @@ use std::{panic::AssertUnwindSafe, time::Duration};
 
 use futures::FutureExt as _;
 use k8s_openapi::{
-    api::core::v1::Namespace,
+    api::{core::v1::Namespace, storage::v1::StorageClass},
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
 use kube::{
     Client, Config, ResourceExt as _,
     api::{Api, DeleteParams, Patch, PatchParams, PostParams},
 };
+use serde_json::json;
 
 /// The cluster that `KUBECONFIG` names. Nothing else is looked at: a test must
 /// not end up in a cluster that somebody's `~/.kube/config` happens to name.
@@ -56,6 +57,27 @@ pub(crate) async fn define(config: &Config) {
         },
     )
     .await;
+}
+
+/// A default StorageClass, without which no claim is as it is on a cluster that
+/// people use; it waits for a pod that is never scheduled.
+pub(crate) async fn default_storage_class(config: &Config) {
+    let class = json!({
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": {
+            "name": "default",
+            "annotations": {"storageclass.kubernetes.io/is-default-class": "true"},
+        },
+        "provisioner": "kubernetes.io/no-provisioner",
+        "volumeBindingMode": "WaitForFirstConsumer",
+    });
+    let classes = Api::<StorageClass>::all(Client::try_from(config.clone()).unwrap());
+    let params = PatchParams::apply("tests").force();
+    classes
+        .patch("default", &params, &Patch::Apply(&class))
+        .await
+        .unwrap();
 }
 
 /// Runs a test in a namespace of its own, which is gone afterwards, also when
