@@ -222,8 +222,9 @@ pub struct ApiSpec {
     #[serde(default)]
     pub log_level: LogLevel,
 
-    /// A HorizontalPodAutoscaler for the API, which then owns the number of pods;
-    /// `replicas` is what it starts from.
+    /// A HorizontalPodAutoscaler for the API, which then owns the number of pods:
+    /// `replicas`, and with it `kubectl scale`, only says what it starts from. It
+    /// needs metrics-server, or another source of `metrics.k8s.io`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub autoscaling: Option<AutoscalingSpec>,
 

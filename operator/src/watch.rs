@@ -7,10 +7,12 @@ use std::pin::Pin;
 use futures::stream::{FuturesUnordered, Stream, StreamExt as _};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{
     ConfigMap, Event as CoreEvent, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount,
 };
-use k8s_openapi::api::networking::v1::Ingress;
+use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::serde::de::DeserializeOwned;
 use kube::Client;
 use kube::api::{Api, PartialObjectMeta};
@@ -55,10 +57,14 @@ pub fn children<'a>(
         scope.child_metadata::<ConfigMap>(),
         scope.child_metadata::<Service>(),
         scope.child_metadata::<ServiceAccount>(),
+        scope.child_metadata::<NetworkPolicy>(),
         // Of these the status does.
         scope.child::<StatefulSet>(),
         scope.child::<Deployment>(),
         scope.child::<Ingress>(),
+        // Of these it does not, but it changes all the time.
+        scope.child::<PodDisruptionBudget>(),
+        scope.child::<HorizontalPodAutoscaler>(),
     ];
     let kinds = tasks.len();
     let mut all: FuturesUnordered<Task<'a>> = tasks.into_iter().collect();

@@ -16,9 +16,11 @@ use authstack_operator::{
 };
 use k8s_openapi::api::{
     apps::v1::{Deployment, StatefulSet},
+    autoscaling::v2::HorizontalPodAutoscaler,
     core::v1::{ConfigMap, Secret, Service, ServiceAccount},
     events::v1::Event,
-    networking::v1::Ingress,
+    networking::v1::{Ingress, NetworkPolicy},
+    policy::v1::PodDisruptionBudget,
 };
 use k8s_openapi::{NamespaceResourceScope, serde::de::DeserializeOwned};
 use kube::{
@@ -96,7 +98,10 @@ impl Admin {
             "apiVersion": "auth.dataviv.com/v1alpha1", "kind": "AuthStack",
             "metadata": {"name": "demo"},
             // The certificate is missing, which is worth an event.
-            "spec": {"ingress": {"host": "a.example.com", "tls": {"secretName": "tls"}}},
+            "spec": {
+                "ingress": {"host": "a.example.com", "tls": {"secretName": "tls"}},
+                "api": {"autoscaling": {"maxReplicas": 9}},
+            },
         });
         let stack = serde_json::from_value(stack).unwrap();
         let stacks = self.api::<AuthStack>();
@@ -120,17 +125,27 @@ impl Admin {
         .await;
     }
 
-    async fn turn_the_ingress_off(&self) {
-        let off = json!({"spec": {"ingress": {"enabled": false}}});
+    async fn turn_off_what_can_be(&self) {
+        let off = json!({"spec": {
+            "ingress": {"enabled": false},
+            "networkPolicy": {"enabled": false},
+            "api": {"autoscaling": null},
+        }});
         let params = PatchParams::default();
         let stacks = self.api::<AuthStack>();
         stacks
             .patch("demo", &params, &Patch::Merge(off))
             .await
             .unwrap();
-        eventually("the Ingress is gone", SOON, async || {
-            self.names::<Ingress>().await.is_empty()
-        })
+        eventually(
+            "Ingress, policies and autoscaler are gone",
+            SOON,
+            async || {
+                self.names::<Ingress>().await.is_empty()
+                    && self.names::<NetworkPolicy>().await.is_empty()
+                    && self.names::<HorizontalPodAutoscaler>().await.is_empty()
+            },
+        )
         .await;
     }
 }
@@ -180,6 +195,9 @@ async fn the_operators_own_account_suffices_for_a_stacks_life() {
         admin.edits_are_undone::<StatefulSet>().await;
         admin.edits_are_undone::<Deployment>().await;
         admin.edits_are_undone::<Ingress>().await;
+        admin.edits_are_undone::<NetworkPolicy>().await;
+        admin.edits_are_undone::<PodDisruptionBudget>().await;
+        admin.edits_are_undone::<HorizontalPodAutoscaler>().await;
         // Not Secrets: while the data volume exists, new credentials are refused.
         admin.deletions_are_undone::<ConfigMap>().await;
         admin.deletions_are_undone::<Service>().await;
@@ -187,7 +205,12 @@ async fn the_operators_own_account_suffices_for_a_stacks_life() {
         admin.deletions_are_undone::<StatefulSet>().await;
         admin.deletions_are_undone::<Deployment>().await;
         admin.deletions_are_undone::<Ingress>().await;
-        admin.turn_the_ingress_off().await;
+        admin.deletions_are_undone::<NetworkPolicy>().await;
+        admin.deletions_are_undone::<PodDisruptionBudget>().await;
+        admin
+            .deletions_are_undone::<HorizontalPodAutoscaler>()
+            .await;
+        admin.turn_off_what_can_be().await;
 
         stop.cancel();
         tokio::time::timeout(SOON, task).await.unwrap().unwrap();

@@ -7,11 +7,12 @@
 
 mod kept;
 mod ownership;
+mod parts;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use k8s_openapi::api::networking::v1::Ingress;
+use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Client, Resource as _, ResourceExt as _};
 
@@ -19,10 +20,10 @@ use authstack_crds::AuthStack;
 
 use super::children::{Child, ChildKey, Children, Live, StackKey, fingerprint};
 use super::dereference::Inputs;
-use super::desired::{self, Desired, Prepared, Stage};
+use super::desired::{Desired, Prepared, Stage};
 use super::error::{Error, api};
 use super::labels::OPERATOR;
-use super::names::{Component, UPSTREAM_UID};
+use super::names::Component;
 
 /// Sent to the API server, which answered.
 #[derive(Debug)]
@@ -109,6 +110,8 @@ impl Applier<'_> {
         desired: Desired<Prepared>,
         inputs: &Inputs,
     ) -> Result<Desired<Applied>, Error> {
+        let policies = desired.network_policies().map(NetworkPolicy::name_any);
+        let policies = policies.collect();
         let Desired {
             credentials,
             signing_keys,
@@ -132,13 +135,14 @@ impl Applier<'_> {
             None => None,
         };
         let api = Box::pin(self.api(api)).await?;
-        let nginx = Box::pin(self.nginx(in_front_of(&api, nginx))).await?;
+        let nginx = Box::pin(self.nginx(&api, nginx)).await?;
         let ingress = if let Some(ingress) = ingress {
             Some(self.child(Component::Ingress, ingress).await?)
         } else {
             self.prune::<Ingress>(&HashSet::new()).await?;
             None
         };
+        self.prune::<NetworkPolicy>(&policies).await?;
         Ok(Desired {
             credentials,
             signing_keys,
@@ -150,63 +154,19 @@ impl Applier<'_> {
         })
     }
 
-    async fn postgres(
-        &self,
-        postgres: desired::Postgres<Prepared>,
-    ) -> Result<desired::Postgres<Applied>, Error> {
-        let part = Component::Postgres;
-        let desired::Postgres {
-            service_account,
-            config_map,
-            service,
-            headless_service,
-            stateful_set,
-        } = postgres;
-        Ok(desired::Postgres {
-            service_account: self.child(part, service_account).await?,
-            config_map: self.child(part, config_map).await?,
-            service: self.child(part, service).await?,
-            headless_service: self.child(part, headless_service).await?,
-            stateful_set: self.child(part, stateful_set).await?,
-        })
-    }
-
-    async fn api(&self, api: desired::Api<Prepared>) -> Result<desired::Api<Applied>, Error> {
-        let part = Component::Api;
-        let desired::Api {
-            service_account,
-            service,
-            deployment,
-        } = api;
-        Ok(desired::Api {
-            service_account: self.child(part, service_account).await?,
-            service: self.child(part, service).await?,
-            deployment: self.child(part, deployment).await?,
-        })
-    }
-
-    async fn nginx(
-        &self,
-        nginx: desired::Nginx<Prepared>,
-    ) -> Result<desired::Nginx<Applied>, Error> {
-        let part = Component::Nginx;
-        let desired::Nginx {
-            service_account,
-            config_map,
-            service,
-            deployment,
-        } = nginx;
-        Ok(desired::Nginx {
-            service_account: self.child(part, service_account).await?,
-            config_map: self.child(part, config_map).await?,
-            service: self.child(part, service).await?,
-            deployment: self.child(part, deployment).await?,
-        })
-    }
-
     /// One child; what cannot be mended by trying again becomes its outcome.
     async fn child<K: Child>(&self, part: Component, object: K) -> Result<Outcome, Error> {
-        match self.ensure(part, &object).await {
+        self.begun(part, &object, &object).await
+    }
+
+    /// One child, created as `first` and applied as `object`.
+    async fn begun<K: Child>(
+        &self,
+        part: Component,
+        object: &K,
+        first: &K,
+    ) -> Result<Outcome, Error> {
+        match self.ensure(part, object, first).await {
             Ok(live) => Ok(Outcome::Live(live)),
             Err(error) if error.is_retryable() => Err(error),
             Err(error) => Ok(Outcome::Refused {
@@ -216,13 +176,18 @@ impl Applier<'_> {
         }
     }
 
-    async fn ensure<K: Child>(&self, part: Component, object: &K) -> Result<Arc<Live>, Error> {
+    async fn ensure<K: Child>(
+        &self,
+        part: Component,
+        object: &K,
+        first: &K,
+    ) -> Result<Arc<Live>, Error> {
         let name = object.name_any();
         let key = (K::KIND, name.clone());
         let desired = fingerprint(object);
         let live = match self.children.get(self.stack, &key) {
             Some(live) => live,
-            None => match self.create(object).await? {
+            None => match self.create(first).await? {
                 Some(created) => return Ok(self.record(key, desired, Live::of(&created))),
                 None => Arc::new(self.look(&name, object).await?),
             },
@@ -237,6 +202,11 @@ impl Applier<'_> {
                 })
         {
             return Ok(live);
+        }
+        if let (None, Some(start)) = (object.replicas(), first.replicas())
+            && live.owns_replicas
+        {
+            self.hand_over_replicas(&name, start).await?;
         }
         if live.owned_by_update {
             self.convert_ownership::<K>(&name).await?;
@@ -354,23 +324,4 @@ impl Applier<'_> {
     fn objects<K: Child>(&self) -> Api<K> {
         Api::namespaced(self.client.clone(), &self.stack.namespace)
     }
-}
-
-/// nginx with a mark of the Service that it is in front of, so that it starts
-/// again, and looks the address up again, when that Service was made anew.
-fn in_front_of(
-    api: &desired::Api<Applied>,
-    mut nginx: desired::Nginx<Prepared>,
-) -> desired::Nginx<Prepared> {
-    let template = nginx
-        .deployment
-        .spec
-        .as_mut()
-        .map(|spec| &mut spec.template);
-    if let (Outcome::Live(service), Some(template)) = (&api.service, template) {
-        let metadata = template.metadata.get_or_insert_default();
-        let annotations = metadata.annotations.get_or_insert_default();
-        annotations.insert(UPSTREAM_UID.to_owned(), service.uid.clone());
-    }
-    nginx
 }

@@ -5,13 +5,16 @@
 //! that nothing is written when nothing changed.
 
 mod kinds;
+mod owned;
+
+pub(super) use owned::is_our_update;
 
 use std::collections::HashMap;
 use std::collections::hash_map::{DefaultHasher, Entry};
 use std::hash::{Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::{NamespaceResourceScope, serde::de::DeserializeOwned};
 use kube::Resource;
 
@@ -48,6 +51,11 @@ pub trait Child:
 
     /// A fingerprint of its spec, of the kinds that are watched whole.
     fn spec_fingerprint(&self) -> Option<u64> {
+        None
+    }
+
+    /// How many pods it says that there are to be, if it says so.
+    fn replicas(&self) -> Option<i32> {
         None
     }
 
@@ -108,6 +116,8 @@ pub struct Live {
     /// Its fields are ours by creation, not by server-side apply: before an
     /// apply may drop one of them, the ownership must be converted.
     pub owned_by_update: bool,
+    /// The number of its pods is ours to say.
+    pub owns_replicas: bool,
     /// What its status says.
     pub state: State,
 }
@@ -154,6 +164,7 @@ impl Live {
             instance: instance(meta),
             deleting: meta.deletion_timestamp.is_some(),
             owned_by_update: meta.managed_fields.iter().flatten().any(is_our_update),
+            owns_replicas: owned::owns_replicas(meta),
             state,
         }
     }
@@ -163,13 +174,6 @@ impl Live {
 fn instance(meta: &ObjectMeta) -> Option<String> {
     let labels = meta.labels.as_ref()?;
     (labels.get(MANAGED_BY)? == OPERATOR).then(|| labels.get(INSTANCE).cloned())?
-}
-
-/// Whether an entry of managedFields is what our own create left.
-pub(super) fn is_our_update(entry: &ManagedFieldsEntry) -> bool {
-    entry.manager.as_deref() == Some(OPERATOR)
-        && entry.operation.as_deref() == Some("Update")
-        && entry.subresource.is_none()
 }
 
 /// A fingerprint of what was written into an object. Of a kind that is watched

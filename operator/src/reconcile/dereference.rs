@@ -2,6 +2,7 @@
 //!
 //! Secrets are generated here, at the edge, and handed to pure builders.
 
+mod database_url;
 mod settings;
 mod signing_keys;
 
@@ -61,6 +62,8 @@ pub struct External {
     pub reference: Reference,
     /// The role that the API's URL names.
     pub runtime_role: Option<String>,
+    /// The ports that the URLs name.
+    pub ports: BTreeSet<i32>,
 }
 
 /// Something that a manifest refers to.
@@ -271,6 +274,7 @@ async fn external(secrets: &Api<Secret>, spec: &PostgresSpec) -> Result<Option<E
     let mut external = External {
         reference: Reference::Found,
         runtime_role: None,
+        ports: BTreeSet::new(),
     };
     let references = [
         Some(&spec.url_secret_ref),
@@ -283,8 +287,12 @@ async fn external(secrets: &Api<Secret>, spec: &PostgresSpec) -> Result<Option<E
         let secret = read(secrets, name).await?;
         let url = secret.as_ref().and_then(|secret| text(secret, key));
         match (secret, url) {
-            (_, Some(url)) if index == 0 => external.runtime_role = role(&url),
-            (_, Some(_)) => {}
+            (_, Some(url)) => {
+                if index == 0 {
+                    external.runtime_role = database_url::role(&url);
+                }
+                external.ports.insert(database_url::port(&url));
+            }
             (Some(_), None) => {
                 external.reference = Reference::Missing(format!(
                     "Secret {name} has no key {key} with a database URL: add it"
@@ -298,17 +306,6 @@ async fn external(secrets: &Api<Secret>, spec: &PostgresSpec) -> Result<Option<E
         }
     }
     Ok(Some(external))
-}
-
-/// The role in a URL `postgres://role:password@host/database`, where it is
-/// written without escapes, as roles are.
-fn role(url: &SecretString) -> Option<String> {
-    let (_, rest) = url.expose_secret().split_once("://")?;
-    let (authority, _) = rest.split_once(['/', '?']).unwrap_or((rest, ""));
-    let (user, _) = authority.rsplit_once('@')?;
-    let (role, _) = user.split_once(':').unwrap_or((user, ""));
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    (!role.is_empty() && role.chars().all(plain)).then(|| role.to_owned())
 }
 
 async fn tls(secrets: &Api<Secret>, stack: &AuthStack) -> Result<Reference, Error> {
@@ -342,22 +339,6 @@ fn text(secret: &Secret, key: &str) -> Option<SecretString> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_role_of_a_url() {
-        let of = |url: &str| role(&SecretString::from(url));
-        assert_eq!(
-            of("postgres://app:p%40ss@db:5432/auth").as_deref(),
-            Some("app")
-        );
-        assert_eq!(
-            of("postgresql+asyncpg://app@db/auth?sslmode=require").as_deref(),
-            Some("app")
-        );
-        assert_eq!(of("postgres://db/auth"), None);
-        assert_eq!(of("postgres://a'b:x@db/auth"), None);
-        assert_eq!(of("nonsense"), None);
-    }
 
     #[test]
     fn generated_secrets_are_long_and_differ() {

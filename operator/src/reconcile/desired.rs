@@ -5,9 +5,12 @@
 //! not compile.
 
 mod api;
+mod autoscaler;
 mod binding;
 mod credentials;
+mod disruption_budget;
 mod ingress;
+mod network_policy;
 mod nginx;
 mod nginx_conf;
 mod pod;
@@ -15,8 +18,10 @@ mod postgres;
 mod signing_keys;
 
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service, ServiceAccount};
-use k8s_openapi::api::networking::v1::Ingress;
+use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::Resource as _;
 
@@ -69,6 +74,10 @@ pub struct Postgres<S: Stage> {
     pub service: S::Child<Service>,
     /// What governs its pod's name.
     pub headless_service: S::Child<Service>,
+    /// Who may connect to its pod.
+    pub network_policy: Option<S::Child<NetworkPolicy>>,
+    /// Whom its Jobs may connect to.
+    pub job_network_policy: Option<S::Child<NetworkPolicy>>,
     /// Its pod and volume.
     pub stateful_set: S::Child<StatefulSet>,
 }
@@ -79,8 +88,15 @@ pub struct Api<S: Stage> {
     pub service_account: S::Child<ServiceAccount>,
     /// Where nginx finds it.
     pub service: S::Child<Service>,
-    /// Its pods.
+    /// Who may connect to its pods, and whom they may connect to.
+    pub network_policy: Option<S::Child<NetworkPolicy>>,
+    /// How many of its pods may be taken away at a time.
+    pub disruption_budget: S::Child<PodDisruptionBudget>,
+    /// Its pods. Where there is an autoscaler, their number is only what they
+    /// start from.
     pub deployment: S::Child<Deployment>,
+    /// What owns their number, if something does.
+    pub autoscaler: Option<S::Child<HorizontalPodAutoscaler>>,
 }
 
 /// The objects of nginx.
@@ -91,8 +107,23 @@ pub struct Nginx<S: Stage> {
     pub config_map: S::Child<ConfigMap>,
     /// Where the Ingress finds it.
     pub service: S::Child<Service>,
+    /// Who may connect to its pods, and whom they may connect to.
+    pub network_policy: Option<S::Child<NetworkPolicy>>,
+    /// How many of its pods may be taken away at a time.
+    pub disruption_budget: S::Child<PodDisruptionBudget>,
     /// Its pods.
     pub deployment: S::Child<Deployment>,
+}
+
+impl Desired<Prepared> {
+    /// The NetworkPolicies of all parts.
+    pub(super) fn network_policies(&self) -> impl Iterator<Item = &NetworkPolicy> {
+        let postgres = self.postgres.iter();
+        let postgres =
+            postgres.flat_map(|it| it.network_policy.iter().chain(&it.job_network_policy));
+        let (api, nginx) = (&self.api.network_policy, &self.nginx.network_policy);
+        postgres.chain(api).chain(nginx)
+    }
 }
 
 /// Builds every child of a stack.

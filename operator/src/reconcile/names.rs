@@ -4,8 +4,8 @@
 pub const HTTP_PORT: i32 = 80;
 /// Port on which nginx itself listens; unprivileged users cannot have 80.
 pub const NGINX_PORT: i32 = 8080;
-/// Port on which nginx answers probes, apart from clients' traffic.
-pub const NGINX_HEALTH_PORT: i32 = 8081;
+/// Port on which nginx serves probes and metrics, apart from clients' traffic.
+pub const NGINX_METRICS_PORT: i32 = 8081;
 /// Port on which the API serves clients.
 pub const API_PORT: i32 = 8001;
 /// Port on which the API serves probes and metrics.
@@ -52,6 +52,9 @@ pub enum Component {
     Credentials,
     /// The database.
     Postgres,
+    /// Jobs that do something to the managed database, such as reloading its
+    /// configuration: short-lived pods that may connect to it.
+    PostgresJob,
     /// The auth API.
     Api,
     /// The reverse proxy.
@@ -67,6 +70,7 @@ impl Component {
         match self {
             Self::Credentials => "credentials",
             Self::Postgres => "postgres",
+            Self::PostgresJob => "postgres-job",
             Self::Api => "api",
             Self::Nginx => "nginx",
             Self::Ingress => "ingress",
@@ -112,6 +116,12 @@ impl Names {
     #[must_use]
     pub fn postgres_headless(&self) -> String {
         format!("{}-postgres-headless", self.stack)
+    }
+
+    /// What the database's Jobs have in common.
+    #[must_use]
+    pub fn postgres_job(&self) -> String {
+        format!("{}-job", self.postgres())
     }
 
     /// The claim of the data volume, as the StatefulSet controller names it.

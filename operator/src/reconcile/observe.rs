@@ -73,7 +73,7 @@ impl Observed {
     pub(super) fn blame(&mut self, component: Component, finding: Finding) {
         *match component {
             Component::Credentials => &mut self.credentials,
-            Component::Postgres => &mut self.database,
+            Component::Postgres | Component::PostgresJob => &mut self.database,
             Component::Api => &mut self.api,
             Component::Nginx => &mut self.nginx,
             Component::Ingress => &mut self.ingress,
@@ -117,25 +117,33 @@ pub fn observe(inputs: &Inputs, applied: &Desired<Applied>, details: &Details) -
     let Api {
         service_account: api_account,
         service: api_service,
+        network_policy: api_policy,
+        disruption_budget: api_budget,
         deployment: api_pods,
+        autoscaler,
     } = api;
     let Nginx {
         service_account: nginx_account,
         config_map,
         service: nginx_service,
+        network_policy: nginx_policy,
+        disruption_budget: nginx_budget,
         deployment: nginx_pods,
     } = nginx;
-    let api = refused([api_account, api_service, api_pods])
+    let objects = [api_account, api_service, api_budget, api_pods];
+    let api = refused(objects.into_iter().chain(api_policy).chain(autoscaler))
         .or_else(|| missing(&inputs.settings.reference))
         .unwrap_or_else(|| workload(Component::Api, live(api_pods), details));
-    let nginx = refused([
+    let objects = [
         binding,
         nginx_account,
         config_map,
         nginx_service,
+        nginx_budget,
         nginx_pods,
-    ])
-    .unwrap_or_else(|| workload(Component::Nginx, live(nginx_pods), details));
+    ];
+    let nginx = refused(objects.into_iter().chain(nginx_policy))
+        .unwrap_or_else(|| workload(Component::Nginx, live(nginx_pods), details));
     let api_pods = live(api_pods).and_then(rollout).map(pods);
     let nginx_pods = live(nginx_pods).and_then(rollout).map(pods);
     let (database, database_serves) = if let Some(postgres) = postgres {
@@ -205,7 +213,7 @@ fn live(outcome: &Outcome) -> Option<&Live> {
 }
 
 /// The first refusal among a part's objects.
-fn refused<const N: usize>(outcomes: [&Outcome; N]) -> Option<Finding> {
+fn refused<'a>(outcomes: impl IntoIterator<Item = &'a Outcome>) -> Option<Finding> {
     outcomes.into_iter().find_map(|outcome| match outcome {
         Outcome::Live(_) => None,
         Outcome::Refused { reason, message } => Some(Finding::refused(reason, message)),
@@ -254,16 +262,20 @@ fn managed(postgres: &Postgres<Applied>, details: &Details) -> Finding {
         config_map,
         service,
         headless_service,
+        network_policy,
+        job_network_policy,
         stateful_set,
     } = postgres;
-    refused([
+    let objects = [
         service_account,
         config_map,
         service,
         headless_service,
         stateful_set,
-    ])
-    .unwrap_or_else(|| workload(Component::Postgres, live(stateful_set), details))
+    ];
+    let policies = network_policy.iter().chain(job_network_policy);
+    refused(objects.into_iter().chain(policies))
+        .unwrap_or_else(|| workload(Component::Postgres, live(stateful_set), details))
 }
 
 /// The operator does not connect to a database that it does not run; the API's

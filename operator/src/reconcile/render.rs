@@ -118,36 +118,51 @@ fn print(out: &mut String, desired: Desired<Prepared>) -> Result<(), Error> {
             config_map,
             service,
             headless_service,
+            network_policy,
+            job_network_policy,
             stateful_set,
         } = postgres;
         document(out, &service_account)?;
         document(out, &config_map)?;
         document(out, &service)?;
         document(out, &headless_service)?;
+        optional(out, network_policy.as_ref())?;
+        optional(out, job_network_policy.as_ref())?;
         document(out, &stateful_set)?;
     }
     let Api {
         service_account,
         service,
+        network_policy,
+        disruption_budget,
         deployment,
+        autoscaler,
     } = api;
     document(out, &service_account)?;
     document(out, &service)?;
+    optional(out, network_policy.as_ref())?;
+    document(out, &disruption_budget)?;
     document(out, &deployment)?;
+    optional(out, autoscaler.as_ref())?;
     let Nginx {
         service_account,
         config_map,
         service,
+        network_policy,
+        disruption_budget,
         deployment,
     } = nginx;
     document(out, &service_account)?;
     document(out, &config_map)?;
     document(out, &service)?;
+    optional(out, network_policy.as_ref())?;
+    document(out, &disruption_budget)?;
     document(out, &deployment)?;
-    if let Some(ingress) = ingress {
-        document(out, &ingress)?;
-    }
-    Ok(())
+    optional(out, ingress.as_ref())
+}
+
+fn optional<K: Child + Serialize>(out: &mut String, object: Option<&K>) -> Result<(), Error> {
+    object.map_or(Ok(()), |object| document(out, object))
 }
 
 /// A Secret whose values, placeholders at most, can be read without base64.

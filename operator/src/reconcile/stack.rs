@@ -1,6 +1,6 @@
 //! A stack as builders get it: typed, with every default, image and URL decided.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
@@ -113,6 +113,8 @@ pub enum Database {
         /// The role that the API connects as, where migrations must grant it
         /// something because they run as another.
         runtime_role: Option<String>,
+        /// The ports on which it listens, as the URLs say.
+        ports: BTreeSet<i32>,
     },
 }
 

@@ -1,6 +1,8 @@
 //! From what the manifest says and what it refers to, to the one struct that
 //! builders get: typed, defaulted, with every image and URL decided.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::api::core::v1::ResourceRequirements;
 
 use authstack_crds::{
@@ -10,7 +12,7 @@ use authstack_crds::{
 
 use super::dereference::Inputs;
 use super::error::Error;
-use super::names::Names;
+use super::names::{Names, POSTGRES_PORT};
 use super::pod_template;
 use super::versions::{self, Pinned};
 use crate::args::Images;
@@ -248,6 +250,10 @@ fn database(
                 .as_ref()
                 .filter(|_| external.owner_url_secret_ref.is_some())
                 .and_then(|external| external.runtime_role.clone()),
+            ports: match &inputs.external {
+                Some(external) if !external.ports.is_empty() => external.ports.clone(),
+                _ => BTreeSet::from([POSTGRES_PORT]),
+            },
         }),
         _ => Err(Error::InvalidSpec {
             field: "spec.postgres",

@@ -6,7 +6,8 @@ use std::time::Duration;
 use authstack_crds::{AuthStack, ConditionType};
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, Service, ServiceAccount};
-use k8s_openapi::api::networking::v1::Ingress;
+use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::ResourceExt as _;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
@@ -19,7 +20,10 @@ async fn an_empty_spec_becomes_all_children_and_then_nothing_is_written() {
         let site = Site::new(&config, &namespace).await;
         site.apply("shop", json!({})).await;
         site.built("shop").await;
-        assert_eq!(names::<Secret>(&site).await, ["shop-credentials"]);
+        assert_eq!(
+            names::<Secret>(&site).await,
+            ["shop-binding", "shop-credentials", "shop-signing-keys"]
+        );
         assert_eq!(
             names::<ConfigMap>(&site).await,
             ["shop-nginx", "shop-postgres"]
@@ -40,6 +44,19 @@ async fn an_empty_spec_becomes_all_children_and_then_nothing_is_written() {
         assert_eq!(names::<StatefulSet>(&site).await, ["shop-postgres"]);
         assert_eq!(names::<Deployment>(&site).await, ["shop-api", "shop-nginx"]);
         assert_eq!(names::<Ingress>(&site).await, ["shop"]);
+        assert_eq!(
+            names::<NetworkPolicy>(&site).await,
+            [
+                "shop-api",
+                "shop-nginx",
+                "shop-postgres",
+                "shop-postgres-job"
+            ]
+        );
+        assert_eq!(
+            names::<PodDisruptionBudget>(&site).await,
+            ["shop-api", "shop-nginx"]
+        );
         site.condition("shop", ConditionType::Ready, ("False", "Progressing"))
             .await;
 

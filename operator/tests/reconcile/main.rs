@@ -4,9 +4,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod autoscaling;
 mod children;
 mod data;
 mod keys;
+mod network;
 mod site;
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,9 +1,12 @@
 //! The kinds of objects that stacks consist of, and what their status says.
 
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service, ServiceAccount};
-use k8s_openapi::api::networking::v1::Ingress;
+use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 
+use super::owned::owns_replicas;
 use super::{Child, Rollout, State, fingerprint};
 
 impl Child for Secret {
@@ -20,6 +23,26 @@ impl Child for Service {
 
 impl Child for ServiceAccount {
     const KIND: &'static str = "ServiceAccount";
+}
+
+impl Child for NetworkPolicy {
+    const KIND: &'static str = "NetworkPolicy";
+}
+
+impl Child for PodDisruptionBudget {
+    const KIND: &'static str = "PodDisruptionBudget";
+
+    fn spec_fingerprint(&self) -> Option<u64> {
+        Some(fingerprint(&self.spec))
+    }
+}
+
+impl Child for HorizontalPodAutoscaler {
+    const KIND: &'static str = "HorizontalPodAutoscaler";
+
+    fn spec_fingerprint(&self) -> Option<u64> {
+        Some(fingerprint(&self.spec))
+    }
 }
 
 impl Child for StatefulSet {
@@ -55,7 +78,19 @@ impl Child for Deployment {
     const KIND: &'static str = "Deployment";
 
     fn spec_fingerprint(&self) -> Option<u64> {
-        Some(fingerprint(&self.spec))
+        let mut spec = self.spec.clone();
+        // An autoscaler's number is no edit to be undone. One that was ours and
+        // that somebody else sets is no longer ours, and shows that way.
+        if let Some(spec) = &mut spec
+            && !owns_replicas(&self.metadata)
+        {
+            spec.replicas = None;
+        }
+        Some(fingerprint(&spec))
+    }
+
+    fn replicas(&self) -> Option<i32> {
+        self.spec.as_ref()?.replicas
     }
 
     fn state(&self) -> State {
@@ -96,5 +131,33 @@ impl Child for Ingress {
         State::Ingress {
             has_address: addresses.is_some_and(|addresses| !addresses.is_empty()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn deployment(replicas: i32, manager: &str) -> Deployment {
+        let object = json!({
+            "metadata": {"name": "shop-api", "managedFields": [{
+                "manager": manager, "operation": "Apply",
+                "fieldsV1": {"f:spec": {"f:replicas": {}}},
+            }]},
+            "spec": {"replicas": replicas},
+        });
+        serde_json::from_value(object).unwrap()
+    }
+
+    #[test]
+    fn a_number_of_pods_that_is_not_ours_is_no_edit() {
+        let fingerprint = |replicas, manager| deployment(replicas, manager).spec_fingerprint();
+        let ours = "authstack-operator";
+        assert_eq!(fingerprint(3, "autoscaler"), fingerprint(6, "autoscaler"));
+        assert_ne!(fingerprint(3, ours), fingerprint(6, ours));
+        let taken = fingerprint(3, "somebody");
+        assert_ne!(fingerprint(3, ours), taken, "who sets it takes it from us");
     }
 }

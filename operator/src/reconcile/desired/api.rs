@@ -12,7 +12,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use authstack_crds::{LogLevel, Registration, SecretKeyRef};
 
 use super::pod::{self, Pace};
-use super::{Api, Prepared, owned};
+use super::{Api, Prepared, autoscaler, disruption_budget, network_policy, owned};
 use crate::reconcile::labels::{self, Map};
 use crate::reconcile::names::{
     API_METRICS_PORT, API_PORT, CONFIG_CHECKSUM, Component, DATABASE, OWNER_ROLE, POSTGRES_PORT,
@@ -35,7 +35,10 @@ pub(super) fn build(stack: &Stack) -> Api<Prepared> {
     Api {
         service_account: pod::service_account(stack, COMPONENT, name.clone()),
         service: service(stack, name.clone()),
+        network_policy: network_policy::api(stack),
+        disruption_budget: disruption_budget::build(stack, COMPONENT, name.clone()),
         deployment: deployment(stack, name),
+        autoscaler: autoscaler::build(stack),
     }
 }
 
@@ -119,6 +122,7 @@ fn pod_spec(stack: &Stack) -> PodSpec {
         init_containers: Some(vec![migrate(stack)]),
         containers: vec![serve(stack)],
         volumes: Some(volumes),
+        topology_spread_constraints: Some(pod::spread(stack, COMPONENT)),
         ..PodSpec::default()
     }
 }

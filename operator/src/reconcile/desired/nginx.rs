@@ -4,23 +4,26 @@ use k8s_openapi::api::apps::v1::{
     Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment,
 };
 use k8s_openapi::api::core::v1::{
-    ConfigMap, Container, Lifecycle, LifecycleHandler, PodSpec, Service, ServicePort, ServiceSpec,
-    SleepAction,
+    ConfigMap, Container, ExecAction, Lifecycle, LifecycleHandler, PodSpec, Service, ServicePort,
+    ServiceSpec,
 };
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
+use super::nginx_conf::DRAINING;
 use super::pod::{self, Pace};
-use super::{Nginx, Prepared, nginx_conf, owned};
+use super::{Nginx, Prepared, disruption_budget, network_policy, nginx_conf, owned};
 use crate::reconcile::digest::digest;
 use crate::reconcile::labels::{self, Map};
 use crate::reconcile::names::{
-    CONFIG_CHECKSUM, Component, HTTP_PORT, NGINX_HEALTH_PORT, NGINX_PORT,
+    CONFIG_CHECKSUM, Component, HTTP_PORT, NGINX_METRICS_PORT, NGINX_PORT,
 };
 use crate::reconcile::validate::Stack;
 
 const COMPONENT: Component = Component::Nginx;
 /// The user of the unprivileged image.
 const USER: i64 = 101;
+/// How long a pod that is going serves on, and ends connections.
+const DRAIN_SECONDS: u8 = 8;
 
 pub(super) fn build(stack: &Stack) -> Nginx<Prepared> {
     let name = stack.names.nginx();
@@ -34,6 +37,8 @@ pub(super) fn build(stack: &Stack) -> Nginx<Prepared> {
             ..ConfigMap::default()
         },
         service: service(stack, name.clone()),
+        network_policy: network_policy::nginx(stack),
+        disruption_budget: disruption_budget::build(stack, COMPONENT, name.clone()),
         deployment: deployment(stack, name, checksum),
     }
 }
@@ -90,16 +95,29 @@ fn pod_spec(stack: &Stack) -> PodSpec {
         enable_service_links: Some(false),
         security_context: Some(pod::security(USER)),
         termination_grace_period_seconds: Some(60),
-        containers: vec![container(stack)],
+        // A configuration that nginx does not take replaces no running pod, and
+        // the stack's status says what nginx says of it.
+        init_containers: Some(vec![check(stack)]),
+        containers: vec![serve(stack)],
         volumes: Some(vec![
             pod::config_volume("config", stack.names.nginx()),
             pod::scratch_volume("tmp"),
         ]),
+        topology_spread_constraints: Some(pod::spread(stack, COMPONENT)),
         ..PodSpec::default()
     }
 }
 
-fn container(stack: &Stack) -> Container {
+/// Reads the configuration as nginx would, and ends.
+fn check(stack: &Stack) -> Container {
+    Container {
+        name: "check-config".to_owned(),
+        command: Some(nginx(&["-t", "-q"])),
+        ..container(stack)
+    }
+}
+
+fn serve(stack: &Stack) -> Container {
     let pace = |period, failures| Pace {
         period,
         timeout: 2,
@@ -107,39 +125,52 @@ fn container(stack: &Stack) -> Container {
     };
     Container {
         name: "nginx".to_owned(),
-        image: Some(stack.nginx.image.clone()),
-        image_pull_policy: Some("IfNotPresent".to_owned()),
-        // Not by the image's entrypoint, which wants to edit files.
-        command: Some(
-            [
-                "nginx",
-                "-c",
-                "/etc/authstack/nginx.conf",
-                "-e",
-                "stderr",
-                "-g",
-                "daemon off;",
-            ]
-            .map(ToOwned::to_owned)
-            .to_vec(),
-        ),
+        command: Some(nginx(&["-g", "daemon off;"])),
         ports: Some(vec![
             pod::port("http", NGINX_PORT),
-            pod::port("health", NGINX_HEALTH_PORT),
+            pod::port("metrics", NGINX_METRICS_PORT),
         ]),
+        startup_probe: Some(pace(1, 60).http("/healthz", "metrics")),
+        readiness_probe: Some(pace(2, 2).http("/healthz", "metrics")),
+        liveness_probe: Some(pace(10, 3).http("/healthz", "metrics")),
+        lifecycle: Some(drain()),
+        ..container(stack)
+    }
+}
+
+/// Whoever routes here needs a moment to learn that the pod is going, and
+/// clients to leave the connections that they keep. Then the image's stop
+/// signal, SIGQUIT in every official image, has nginx finish what it answers.
+fn drain() -> Lifecycle {
+    let script = format!("touch {DRAINING} && sleep {DRAIN_SECONDS}");
+    let command = ["/bin/sh", "-c", &script];
+    Lifecycle {
+        pre_stop: Some(LifecycleHandler {
+            exec: Some(ExecAction {
+                command: Some(command.map(ToOwned::to_owned).to_vec()),
+            }),
+            ..LifecycleHandler::default()
+        }),
+        ..Lifecycle::default()
+    }
+}
+
+/// nginx's command line; not by the image's entrypoint, which wants to edit files.
+fn nginx(arguments: &[&str]) -> Vec<String> {
+    ["nginx", "-c", "/etc/authstack/nginx.conf", "-e", "stderr"]
+        .iter()
+        .chain(arguments)
+        .map(|&word| word.to_owned())
+        .collect()
+}
+
+/// What both containers are.
+fn container(stack: &Stack) -> Container {
+    Container {
+        image: Some(stack.nginx.image.clone()),
+        image_pull_policy: Some("IfNotPresent".to_owned()),
         resources: Some(stack.nginx.resources.clone()),
         security_context: Some(pod::confined()),
-        startup_probe: Some(pace(1, 60).http("/healthz", "health")),
-        readiness_probe: Some(pace(2, 2).http("/healthz", "health")),
-        liveness_probe: Some(pace(10, 3).http("/healthz", "health")),
-        // Whoever routes here needs a moment to learn that the pod is going.
-        lifecycle: Some(Lifecycle {
-            pre_stop: Some(LifecycleHandler {
-                sleep: Some(SleepAction { seconds: 5 }),
-                ..LifecycleHandler::default()
-            }),
-            ..Lifecycle::default()
-        }),
         termination_message_policy: Some(pod::FALLBACK_TO_LOGS.to_owned()),
         volume_mounts: Some(vec![
             pod::read_only("config", "/etc/authstack"),

@@ -5,8 +5,11 @@
 
 use std::fmt::Write as _;
 
-use crate::reconcile::names::{API_PORT, NGINX_HEALTH_PORT, NGINX_PORT};
+use crate::reconcile::names::{API_PORT, NGINX_METRICS_PORT, NGINX_PORT};
 use crate::reconcile::validate::Stack;
+
+/// A file that the pod's preStop hook makes: nginx is about to stop.
+pub(super) const DRAINING: &str = "/tmp/draining";
 
 const TEMPLATE: &str = include_str!("nginx.conf");
 
@@ -20,8 +23,8 @@ struct Problem {
     slug: &'static str,
     title: &'static str,
     detail: &'static str,
-    /// Seconds after which to try again.
-    retry_after: Option<u8>,
+    /// A header that belongs to it.
+    header: Option<(&'static str, &'static str)>,
     /// Whether nginx may find it before it knows the request's URI. It enters
     /// no named location without one, but answers 500.
     early: bool,
@@ -34,7 +37,7 @@ const PROBLEMS: &[Problem] = &[
         slug: "bad-request",
         title: "The request cannot be understood",
         detail: "The request is not valid HTTP.",
-        retry_after: None,
+        header: None,
         early: true,
     },
     // Only what `early` problems are made of: everything else is the API's.
@@ -44,7 +47,7 @@ const PROBLEMS: &[Problem] = &[
         slug: "not-found",
         title: "There is nothing here",
         detail: "No route has this path.",
-        retry_after: None,
+        header: None,
         early: false,
     },
     Problem {
@@ -53,7 +56,7 @@ const PROBLEMS: &[Problem] = &[
         slug: "method-not-allowed",
         title: "This route does not take this method",
         detail: "This method is not served here.",
-        retry_after: None,
+        header: Some(("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")),
         early: false,
     },
     Problem {
@@ -62,7 +65,7 @@ const PROBLEMS: &[Problem] = &[
         slug: "too-large",
         title: "The body is too large",
         detail: "The body exceeds 64 KiB.",
-        retry_after: None,
+        header: None,
         early: false,
     },
     Problem {
@@ -71,8 +74,17 @@ const PROBLEMS: &[Problem] = &[
         slug: "uri-too-long",
         title: "The address is too long",
         detail: "The request line exceeds 16 KiB.",
-        retry_after: None,
+        header: None,
         early: true,
+    },
+    Problem {
+        on: "429",
+        status: 429,
+        slug: "rate-limited",
+        title: "Too many attempts",
+        detail: "There are too many attempts from this address; try again soon.",
+        header: Some(("Retry-After", "2")),
+        early: false,
     },
     Problem {
         on: "494",
@@ -80,7 +92,7 @@ const PROBLEMS: &[Problem] = &[
         slug: "headers-too-large",
         title: "The headers are too large",
         detail: "A header exceeds 16 KiB, or all of them 64 KiB.",
-        retry_after: None,
+        header: None,
         early: false,
     },
     Problem {
@@ -89,7 +101,7 @@ const PROBLEMS: &[Problem] = &[
         slug: "internal",
         title: "The server made a mistake",
         detail: "The proxy could not handle the request.",
-        retry_after: None,
+        header: None,
         early: true,
     },
     Problem {
@@ -98,7 +110,7 @@ const PROBLEMS: &[Problem] = &[
         slug: "no-server",
         title: "No server is available",
         detail: "No server can take the request now; try again soon.",
-        retry_after: Some(2),
+        header: Some(("Retry-After", "2")),
         early: false,
     },
     Problem {
@@ -107,27 +119,120 @@ const PROBLEMS: &[Problem] = &[
         slug: "no-answer",
         title: "The server did not answer in time",
         detail: "No server answered within a minute.",
-        retry_after: Some(2),
+        header: Some(("Retry-After", "2")),
         early: false,
     },
 ];
 
+/// Where the API is, in a cluster.
+const UPSTREAM: &str = "\
+    # The Service balances connections over the pods that are ready. It stands
+    # here three times, because a request is tried once at each server: a pod
+    # that has just gone is followed by another.
+    upstream api {
+        server @API@ max_fails=0;
+        server @API@ max_fails=0;
+        server @API@ max_fails=0;
+        keepalive 64;
+        # Shorter than the API keeps an idle connection, or a request might
+        # meet one that is just being closed.
+        keepalive_timeout 15s;
+        # So soon new pods get their share.
+        keepalive_time 1m;
+    }
+";
+
+/// What differs between one nginx and another.
+struct Site<'a> {
+    /// What the file is, as comments.
+    head: &'a str,
+    /// Where clients reach it, without a trailing slash.
+    public_url: &'a str,
+    /// Networks whose forwarded headers are believed.
+    trusted_proxies: &'a [String],
+    /// Directives of `http` that say where the API is.
+    upstream: &'a str,
+    /// What `proxy_pass` takes.
+    pass: &'a str,
+}
+
 /// The configuration of a stack's nginx.
 pub(super) fn render(stack: &Stack) -> String {
+    let api = format!("{}:{API_PORT}", stack.names.host(&stack.names.api()));
+    fill(&Site {
+        head: "# Written by authstack-operator; changes are undone.\n",
+        public_url: &stack.public_url,
+        trusted_proxies: &stack.nginx.trusted_proxies,
+        upstream: &UPSTREAM.replace("@API@", &api),
+        pass: "http://api",
+    })
+}
+
+fn fill(site: &Site<'_>) -> String {
     let mut geo = String::new();
     let mut real_ip = String::new();
-    for network in &stack.nginx.trusted_proxies {
+    for network in site.trusted_proxies {
         let _ = writeln!(geo, "        {network} 1;");
         let _ = writeln!(real_ip, "    set_real_ip_from {network};");
     }
-    let api = format!("{}:{API_PORT}", stack.names.host(&stack.names.api()));
     TEMPLATE
+        .replace("@HEAD@", site.head)
         .replace("@TRUSTED_GEO@", &geo)
         .replace("@TRUSTED_REAL_IP@", &real_ip)
-        .replace("@API@", &api)
+        .replace("@UPSTREAM@", site.upstream)
+        .replace("@PASS@", site.pass)
         .replace("@PORT@", &NGINX_PORT.to_string())
-        .replace("@HEALTH_PORT@", &NGINX_HEALTH_PORT.to_string())
-        .replace("@PROBLEMS@", &problems(&stack.public_url))
+        .replace("@METRICS_PORT@", &NGINX_METRICS_PORT.to_string())
+        .replace("@DRAINING@", DRAINING)
+        .replace("@METRICS@", &metrics())
+        .replace("@PROBLEMS@", &problems(site.public_url))
+}
+
+/// What nginx says of itself in Prometheus's text format: its own variables
+/// (`ngx_http_stub_status_module`), which stand for numbers when it is asked.
+fn metrics() -> String {
+    let metrics = [
+        ("nginx_up", "gauge", "Whether nginx answers.", "1"),
+        (
+            "nginx_connections_active",
+            "gauge",
+            "Connections of clients, idle ones included.",
+            "$connections_active",
+        ),
+        (
+            "nginx_connections_reading",
+            "gauge",
+            "Connections on which a request is being read.",
+            "$connections_reading",
+        ),
+        (
+            "nginx_connections_writing",
+            "gauge",
+            "Connections on which a request is being answered.",
+            "$connections_writing",
+        ),
+        (
+            "nginx_connections_waiting",
+            "gauge",
+            "Connections of clients that are idle.",
+            "$connections_waiting",
+        ),
+        (
+            "nginx_connections_opened_total",
+            "counter",
+            "Connections that were opened, by clients and to the API.",
+            "$connection",
+        ),
+    ];
+    let mut text = String::new();
+    for (name, kind, help, value) in metrics {
+        // The file's own escapes, which nginx reads.
+        let _ = write!(
+            text,
+            "# HELP {name} {help}\\n# TYPE {name} {kind}\\n{name} {value}\\n"
+        );
+    }
+    text
 }
 
 fn problems(public_url: &str) -> String {
@@ -139,7 +244,7 @@ fn problems(public_url: &str) -> String {
             slug,
             title,
             detail,
-            retry_after,
+            header,
             early,
         } = problem;
         let (page, location) = if *early {
@@ -148,8 +253,8 @@ fn problems(public_url: &str) -> String {
         } else {
             (format!("@{slug}"), format!("@{slug}"))
         };
-        let retry = retry_after
-            .map(|seconds| format!("            add_header Retry-After {seconds} always;\n"))
+        let header = header
+            .map(|(name, value)| format!("            add_header {name} \"{value}\" always;\n"))
             .unwrap_or_default();
         let _ = write!(
             text,
@@ -157,13 +262,18 @@ fn problems(public_url: &str) -> String {
         location {location} {{
             internal;
             default_type application/problem+json;
+            add_header X-Request-Id $correlation_id always;
             add_header Cache-Control no-store always;
+            add_header Content-Security-Policy "default-src 'none'; frame-ancestors 'none'" always;
             add_header X-Content-Type-Options nosniff always;
             add_header Referrer-Policy no-referrer always;
-{retry}            return {status} '{{"type":"{public_url}/problems/{slug}","title":"{title}","status":{status},"detail":"{detail}","instance":"$correlation_id"}}';
+{header}            return {status} '{{"type":"{public_url}/problems/{slug}","title":"{title}","status":{status},"detail":"{detail}","instance":"$correlation_id"}}';
         }}
 "#
         );
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

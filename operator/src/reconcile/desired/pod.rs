@@ -5,8 +5,8 @@
 use k8s_openapi::api::core::v1::{
     Capabilities, ConfigMapVolumeSource, ContainerPort, EmptyDirVolumeSource, EnvVar, ExecAction,
     HTTPGetAction, KeyToPath, LocalObjectReference, PodSecurityContext, PodSpec, PodTemplateSpec,
-    Probe, SeccompProfile, SecretVolumeSource, SecurityContext, ServiceAccount, Volume,
-    VolumeMount,
+    Probe, SeccompProfile, SecretVolumeSource, SecurityContext, ServiceAccount,
+    TopologySpreadConstraint, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -95,6 +95,23 @@ pub(super) fn template(
 
 fn not_empty(map: Map) -> Option<Map> {
     Some(map).filter(|map| !map.is_empty())
+}
+
+/// Pods of one part on different nodes and in different zones, where there are
+/// several: a wish, so that a small cluster runs them all the same.
+pub(super) fn spread(stack: &Stack, component: Component) -> Vec<TopologySpreadConstraint> {
+    let over = |key: &str| TopologySpreadConstraint {
+        topology_key: key.to_owned(),
+        max_skew: 1,
+        when_unsatisfiable: "ScheduleAnyway".to_owned(),
+        label_selector: Some(labels::label_selector(&stack.names.stack, component)),
+        // In a rolling update only the new pods count, which will be left.
+        match_label_keys: Some(vec!["pod-template-hash".to_owned()]),
+        ..TopologySpreadConstraint::default()
+    };
+    ["kubernetes.io/hostname", "topology.kubernetes.io/zone"]
+        .map(over)
+        .to_vec()
 }
 
 pub(super) fn env(name: &str, value: impl Into<String>) -> EnvVar {

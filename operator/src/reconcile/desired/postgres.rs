@@ -14,7 +14,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use authstack_crds::DeletionPolicy;
 
 use super::pod::{self, Pace};
-use super::{Postgres, Prepared, owned};
+use super::{Postgres, Prepared, network_policy, owned};
 use crate::reconcile::labels::{self, Map};
 use crate::reconcile::names::{
     Component, DATABASE, OWNER_ROLE, POSTGRES_MAJOR, POSTGRES_PORT, RUNTIME_ROLE, credential,
@@ -40,6 +40,8 @@ pub(super) fn build(stack: &Stack, postgres: &validate::Postgres) -> Postgres<Pr
         config_map: config_map(stack),
         service: service(stack, names.postgres(), None),
         headless_service: service(stack, names.postgres_headless(), Some("None")),
+        network_policy: network_policy::postgres(stack),
+        job_network_policy: network_policy::postgres_job(stack),
         stateful_set: stateful_set(stack, postgres),
     }
 }

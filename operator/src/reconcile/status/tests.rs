@@ -25,6 +25,7 @@ fn live(state: State) -> Outcome {
         instance: None,
         deleting: false,
         owned_by_update: false,
+        owns_replicas: false,
         state,
     }))
 }
@@ -52,17 +53,24 @@ fn running() -> Desired<Applied> {
             config_map: plain(),
             service: plain(),
             headless_service: plain(),
+            network_policy: Some(plain()),
+            job_network_policy: Some(plain()),
             stateful_set: rollout(1, 1),
         }),
         api: Api {
             service_account: plain(),
             service: plain(),
+            network_policy: Some(plain()),
+            disruption_budget: plain(),
             deployment: rollout(3, 3),
+            autoscaler: None,
         },
         nginx: Nginx {
             service_account: plain(),
             config_map: plain(),
             service: plain(),
+            network_policy: Some(plain()),
+            disruption_budget: plain(),
             deployment: rollout(2, 2),
         },
         ingress: Some(live(State::Ingress { has_address: false })),
