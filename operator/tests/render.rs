@@ -110,7 +110,7 @@ fn an_operator_wide_image_yields_to_the_manifest_only() {
     let rendered = render(manifest, &images).unwrap();
     let count = |image: &str| rendered.matches(&format!("image: {image}\n")).count();
     assert_eq!(count("mirror.example.com/api:2"), 2, "migrate and serve");
-    assert_eq!(count("own/nginx:3"), 1);
+    assert_eq!(count("own/nginx:3"), 2, "check-config and nginx");
     assert_eq!(count("docker.io/library/postgres:18.4"), 1);
 }
 
