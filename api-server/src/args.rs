@@ -16,6 +16,7 @@ mod limits;
 mod migrate;
 mod serve;
 mod services;
+mod tls;
 mod traces;
 
 pub use admin::{AdminArgs, AdminCommand, AdminCreateArgs, FirstAdminArgs};
@@ -28,6 +29,7 @@ pub use serve::{
     AccountArgs, DrainArgs, HashArgs, NetworkArgs, Registration, ServeArgs, TokenArgs,
 };
 pub use services::ServiceArgs;
+pub use tls::TlsArgs;
 pub use traces::{OtlpProtocol, TraceArgs, TraceSampler};
 
 /// The AuthStack authentication service.

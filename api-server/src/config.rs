@@ -18,13 +18,16 @@ use crate::{
 };
 
 mod accounts;
+mod files;
 pub mod services;
 mod signing;
+mod tls;
 mod traces;
 
 pub use accounts::password_policy;
+pub use files::{Contents, FileSet, SecretBytes, Unreadable};
 use services::Services;
-pub use signing::{SecretBytes, SigningKeysFile};
+pub use tls::Tls;
 pub use traces::Traces;
 
 /// The settings of `serve`.
@@ -36,9 +39,11 @@ pub struct Config {
     /// The keys that tokens are signed with.
     pub keys: Keys,
     /// The file that they came from, if they did.
-    pub signing_keys_file: Option<SigningKeysFile>,
+    pub signing_keys_file: Option<FileSet>,
     /// Where to listen.
     pub listen: Listen,
+    /// What to speak TLS to clients with, if at all.
+    pub tls: Option<Tls>,
     /// What clients see.
     pub public_url: PublicUrl,
     /// What other services and other sites may do.
@@ -185,6 +190,7 @@ impl Config {
             keys,
             signing_keys_file,
             listen,
+            tls: Tls::from_args(args.tls)?,
             public_url,
             services: Services::from_args(args.services)?,
             issuer,

@@ -1,4 +1,4 @@
-//! Passwords into hashes, claims into tokens, and back.
+//! Passwords into hashes, claims into tokens, and back; keys and certificates.
 
 pub mod clients;
 pub mod hasher;
@@ -8,3 +8,4 @@ pub mod limit_key;
 pub mod memory;
 pub mod phc;
 pub mod refresh;
+pub mod tls;

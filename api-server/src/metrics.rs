@@ -8,6 +8,11 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, Prometheu
 use crate::{crypto::hasher::Load, store::PoolUse};
 
 mod limits;
+mod reloads;
+mod tls;
+
+pub use reloads::Reloadable;
+pub use tls::HandshakeFailure;
 
 /// From half a millisecond, a quick `/auth/user/me`, to ten seconds.
 const SECONDS: [f64; 14] = [
@@ -18,8 +23,6 @@ const REQUESTS: &str = "http_request_duration_seconds";
 const HASH_WAIT: &str = "password_hash_wait_seconds";
 const HASH_QUEUE: &str = "password_hash_queue_depth";
 const HASH_RUNNING: &str = "password_hash_running";
-const KEY_RELOADS: &str = "signing_keys_reloads_total";
-const KEY_FILE_REFUSED: &str = "signing_keys_file_refused";
 const POOL: &str = "database_pool_connections";
 const POOL_MAX: &str = "database_pool_connections_max";
 
@@ -81,31 +84,6 @@ impl Metrics {
         HashWait(self.recorder.register_histogram(&key, &METADATA))
     }
 
-    /// Records that a changed key file was taken.
-    pub fn key_file_loaded(&self) {
-        self.count_reload("loaded");
-        self.key_file_in_force();
-    }
-
-    /// Records that the key file cannot be used, and the old keys are kept.
-    pub fn key_file_refused(&self) {
-        self.count_reload("refused");
-        self.gauge(&Key::from_static_name(KEY_FILE_REFUSED))
-            .set(1.0);
-    }
-
-    /// Records that the keys in force are those of the file.
-    pub fn key_file_in_force(&self) {
-        self.gauge(&Key::from_static_name(KEY_FILE_REFUSED))
-            .set(0.0);
-    }
-
-    fn count_reload(&self, result: &'static str) {
-        let label = vec![Label::from_static_parts("result", result)];
-        let key = Key::from_parts(KEY_RELOADS, label);
-        self.recorder.register_counter(&key, &METADATA).increment(1);
-    }
-
     /// Everything, in Prometheus' text format, with the present state of the
     /// queue and the pool.
     #[must_use]
@@ -149,8 +127,6 @@ fn count(jobs: usize) -> f64 {
 }
 
 fn describe(recorder: &PrometheusRecorder) {
-    let text = "Changed key files, by whether they were loaded or refused.";
-    recorder.describe_counter(KeyName::from(KEY_RELOADS), None, text.into());
     for (name, text) in [
         (
             REQUESTS,
@@ -165,19 +141,20 @@ fn describe(recorder: &PrometheusRecorder) {
         (HASH_QUEUE, "Passwords that wait for a hashing thread."),
         (HASH_RUNNING, "Passwords that are being hashed."),
         (
-            KEY_FILE_REFUSED,
-            "1 while the key file cannot be used and the old keys are kept.",
-        ),
-        (
             POOL,
             "Open database connections, by whether they are in use.",
         ),
         (POOL_MAX, "The most database connections that may be open."),
         limits::LIVE,
-    ] {
+        tls::EXPIRY,
+    ]
+    .into_iter()
+    .chain(reloads::GAUGES)
+    {
         recorder.describe_gauge(KeyName::from(name), None, text.into());
     }
-    for (name, text) in limits::COUNTERS {
+    let counters = limits::COUNTERS.into_iter().chain(reloads::COUNTERS);
+    for (name, text) in counters.chain([tls::FAILURES]) {
         recorder.describe_counter(KeyName::from(name), None, text.into());
     }
 }

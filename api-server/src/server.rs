@@ -1,67 +1,46 @@
 //! Listening, and stopping without losing a request.
 
-use std::{
-    io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    time::{Duration, Instant},
-};
+use std::{io, time::Duration};
 
-use axum::{Router, extract::ConnectInfo};
-use hyper::{body::Incoming, server::conn::http1};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::graceful::{GracefulShutdown, Watcher},
-    service::TowerToHyperService,
-};
-use socket2::SockRef;
 use tokio::{
-    net::{TcpListener, TcpSocket, TcpStream},
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
 };
-use tower::ServiceExt;
 
 use crate::{
     app::{App, router},
-    config::{Config, Listen},
+    config::{Config, Contents, Tls},
+    crypto::tls::ServerTls,
     domain::account::NewAccount,
     http::operations_router,
+    metrics::Reloadable,
 };
 
+mod connections;
+mod file_watch;
 mod first_admin;
 mod housekeeping;
-mod key_watch;
+mod listen;
+mod tls;
 
-/// How long a client may take to send the head of a request, and how long an
-/// idle connection is kept.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
-/// The most bytes of a request's head that are read before the rest of it, and
-/// at most as many come on top with the last read. They are kept for each
-/// connection until the head is whole, so they are few: browsers send less, and
-/// a cookie has 4 KiB at most. hyper's own limit is 400 KiB.
-const MAX_HEAD_BYTES: usize = 32 * 1024;
-/// How long a client may leave an answer untaken.
-const TAKE_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a connection that was just accepted may take to begin a request
-/// when the server is about to stop.
-const LINGER: Duration = Duration::from_millis(250);
-/// The most connections that wait to be accepted, if the system allows as many.
-/// With the usual 128, a burst of clients has to knock again, a second later.
-const BACKLOG: u32 = 4096;
-/// Between two complaints that connections cannot be accepted.
-const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
+use connections::{Port, accept};
+use file_watch::Watch;
+use listen::bind;
+use tls::Handshakes;
+
 /// How often the metrics are folded while nobody scrapes them.
 const FOLD_EVERY: Duration = Duration::from_secs(5);
 /// Between two looks for the schema.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Serves until a signal says to stop, then drains.
-pub async fn serve(config: Config) -> io::Result<()> {
+pub async fn serve(mut config: Config) -> io::Result<()> {
     let mut stop = StopSignals::new()?;
     raise_descriptor_limit();
     let listen = config.listen;
     let (drain_delay, drain_timeout) = (config.drain_delay, config.drain_timeout);
     let key_file = config.signing_keys_file.clone();
+    let tls = config.tls.take();
     let (limited, housekeeping) = (config.limits.is_some(), config.housekeeping);
     let first_admin = config.first_admin.clone();
     let app = App::new(config)?;
@@ -71,6 +50,7 @@ pub async fn serve(config: Config) -> io::Result<()> {
     tracing::info!(
         address = %clients.local_addr()?,
         metrics_address = %operators.local_addr()?,
+        tls = tls.is_some(),
         "listening"
     );
 
@@ -81,14 +61,27 @@ pub async fn serve(config: Config) -> io::Result<()> {
     tokio::spawn(watch_for_schema(app.clone(), first_admin));
     tokio::spawn(fold_metrics(app.clone()));
     if let Some(file) = key_file {
-        tokio::spawn(key_watch::watch_keys(app.clone(), file));
+        let keys = app.clone();
+        let take = async move |contents: &Contents| {
+            let reloaded = keys.reload_keys(&contents[0]);
+            reloaded.map_err(|error| error.to_string())
+        };
+        tokio::spawn(Watch::new(app.clone(), Reloadable::SigningKeys, file, take).run());
     }
+    let handshakes = tls.map(|tls| speak_tls(&app, tls));
     // Probes are answered to the end: nothing drains that port.
     let (_keep, never) = watch::channel(());
-    let probes = accept(operators, operations_router(app.clone()), never);
-    tokio::spawn(probes);
+    let probes = Port {
+        router: operations_router(app.clone()),
+        tls: None,
+    };
+    tokio::spawn(accept(operators, probes, never));
     let (close, closed) = watch::channel(());
-    let serving = tokio::spawn(accept(clients, router(app.clone()), closed));
+    let port = Port {
+        router: router(app.clone()),
+        tls: handshakes,
+    };
+    let serving = tokio::spawn(accept(clients, port, closed));
 
     let signal = stop.next().await;
     app.readiness.drain();
@@ -113,6 +106,19 @@ pub async fn serve(config: Config) -> io::Result<()> {
     let _ = tokio::time::timeout(Duration::from_secs(1), app.store.close()).await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Begins to speak TLS, with whatever certificate the files have.
+fn speak_tls(app: &App, tls: Tls) -> Handshakes {
+    let handshakes = Handshakes::new(app.clone(), tls.pair);
+    let with = handshakes.clone();
+    let take = async move |contents: &Contents| {
+        let pair = ServerTls::from_pem(&contents[0], &contents[1]);
+        with.replace(pair.map_err(|error| error.to_string())?);
+        Ok(())
+    };
+    tokio::spawn(Watch::new(app.clone(), Reloadable::TlsCertificate, tls.files, take).run());
+    handshakes
 }
 
 /// Takes as many file descriptors as the system allows: each connection is
@@ -189,118 +195,5 @@ async fn fold_metrics(app: App) {
     loop {
         every.tick().await;
         app.metrics.fold();
-    }
-}
-
-/// Listens on the address that is set, or on every one: over IPv6, which takes
-/// IPv4 too, unless the machine has none.
-fn bind(listen: Listen, port: u16) -> io::Result<TcpListener> {
-    let result = match listen.address {
-        Some(address) => listen_on(address, port),
-        None => match listen_on(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port) {
-            Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
-                listen_on(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port)
-            }
-            result => result,
-        },
-    };
-    result.map_err(|error| {
-        io::Error::new(
-            error.kind(),
-            format!("cannot listen on port {port}: {error}"),
-        )
-    })
-}
-
-fn listen_on(address: IpAddr, port: u16) -> io::Result<TcpListener> {
-    let socket = match address {
-        IpAddr::V4(_) => TcpSocket::new_v4(),
-        IpAddr::V6(_) => TcpSocket::new_v6(),
-    }?;
-    // A port may be taken again while connections of its last owner fade away.
-    socket.set_reuseaddr(true)?;
-    socket.bind((address, port).into())?;
-    socket.listen(BACKLOG)
-}
-
-/// Accepts connections until `closed`, then lets each finish the request that
-/// it is in.
-async fn accept(listener: TcpListener, router: Router, mut closed: watch::Receiver<()>) {
-    let graceful = GracefulShutdown::new();
-    let mut complained: Option<Instant> = None;
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = closed.changed() => break,
-        };
-        match accepted {
-            Ok((stream, peer)) => {
-                tokio::spawn(converse(stream, peer, router.clone(), graceful.watcher()));
-            }
-            // Too many open files, most likely: others must close first.
-            Err(error) if !is_of_one_connection(&error) => {
-                if complained.is_none_or(|then| then.elapsed() > COMPLAIN_EVERY) {
-                    tracing::warn!(%error, "cannot accept connections");
-                    complained = Some(Instant::now());
-                }
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-            Err(_) => {}
-        }
-    }
-    for (stream, peer) in last_accepted(listener) {
-        tokio::spawn(converse(stream, peer, router.clone(), graceful.watcher()));
-    }
-    // The end of a connection that has said nothing yet is at once, and the
-    // request that is on its way would be lost.
-    tokio::time::sleep(LINGER).await;
-    graceful.shutdown().await;
-}
-
-/// Closes the listener, and gives the connections that knocked before: the
-/// system would reset what it finds in the queue. They are asked of the system
-/// itself, because the runtime learns of them a moment later.
-fn last_accepted(listener: TcpListener) -> Vec<(TcpStream, SocketAddr)> {
-    let Ok(listener) = listener.into_std() else {
-        return Vec::new();
-    };
-    let waiting = std::iter::from_fn(|| listener.accept().ok());
-    let waiting: Vec<_> = waiting.take(BACKLOG as usize).collect();
-    drop(listener);
-    let watched = waiting.into_iter().filter_map(|(stream, peer)| {
-        stream.set_nonblocking(true).ok()?;
-        Some((TcpStream::from_std(stream).ok()?, peer))
-    });
-    watched.collect()
-}
-
-/// The connection was gone before it was accepted.
-fn is_of_one_connection(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionRefused
-    )
-}
-
-async fn converse(stream: TcpStream, peer: SocketAddr, router: Router, watcher: Watcher) {
-    // Answers are single writes; waiting for more only delays them.
-    let _ = stream.set_nodelay(true);
-    // Who takes nothing of an answer, or is gone without a word, is cut off by
-    // the system: it sees the window, which nobody else does.
-    let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(TAKE_TIMEOUT));
-    let service = router.map_request(move |mut request: hyper::Request<Incoming>| {
-        request.extensions_mut().insert(ConnectInfo(peer));
-        request
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
-        .max_buf_size(MAX_HEAD_BYTES)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
-    // What ends a connection early is the client's affair.
-    if let Err(error) = watcher.watch(connection).await {
-        tracing::debug!(%error, "connection ended");
     }
 }

@@ -10,6 +10,7 @@ use super::{
     keys::SigningArgs,
     limits::{HousekeepingArgs, LimitArgs},
     services::ServiceArgs,
+    tls::TlsArgs,
     traces::TraceArgs,
 };
 use crate::domain::ttl::Ttl;
@@ -33,6 +34,9 @@ pub struct ServeArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment would become help text")]
     pub network: NetworkArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment would become help text")]
+    pub tls: TlsArgs,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment would become help text")]
     pub accounts: AccountArgs,

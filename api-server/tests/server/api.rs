@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use reqwest::{Client, ClientBuilder, Response};
+use reqwest::{Certificate, Client, ClientBuilder, Response};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -91,6 +91,8 @@ pub(crate) struct Api {
     lines: Arc<Mutex<Vec<String>>>,
     reader: Option<thread::JoinHandle<()>>,
     pub(crate) client: Client,
+    /// Whom its clients trust, where they speak TLS with it.
+    authority: Option<Certificate>,
     pub(crate) port: u16,
     pub(crate) metrics_port: u16,
     _directory: TempDir,
@@ -158,6 +160,7 @@ impl Api {
             lines,
             reader: Some(reader),
             client: http_client().build().unwrap(),
+            authority: None,
             port: 0,
             metrics_port: 0,
             _directory: directory,
@@ -224,8 +227,31 @@ impl Api {
         lines.iter().map(parse).collect()
     }
 
+    /// From now on its clients speak TLS with it, and trust this authority.
+    pub(crate) fn trust(&mut self, authority: &str) {
+        self.authority = Some(Certificate::from_pem(authority.as_bytes()).unwrap());
+        self.client = self.new_client().build().unwrap();
+    }
+
+    /// A client with connections of its own.
+    pub(crate) fn new_client(&self) -> ClientBuilder {
+        Client::builder().tls_certs_only(self.authority.clone())
+    }
+
     pub(crate) fn url(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}{path}", self.port)
+        let scheme = if self.authority.is_some() {
+            "https"
+        } else {
+            "http"
+        };
+        format!("{scheme}://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// Its figures.
+    pub(crate) async fn metrics(&self) -> String {
+        let url = format!("http://127.0.0.1:{}/metrics", self.metrics_port);
+        let answer = self.client.get(url).send().await.unwrap();
+        answer.text().await.unwrap()
     }
 
     pub(crate) async fn get(&self, path: &str) -> Response {
@@ -234,7 +260,7 @@ impl Api {
 
     /// The status of an answer over a connection of its own, if one comes.
     pub(crate) async fn get_with_a_new_connection(&self, path: &str) -> Option<u16> {
-        let client = http_client().build().unwrap();
+        let client = self.new_client().build().unwrap();
         let answer = client.get(self.url(path)).send().await;
         Some(answer.ok()?.status().as_u16())
     }

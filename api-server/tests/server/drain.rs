@@ -11,8 +11,9 @@ use futures::future::join_all;
 use serde_json::json;
 
 use crate::{
-    api::{Api, NO_DATABASE, PASSWORD, eventually, http_client},
+    api::{Api, NO_DATABASE, PASSWORD, eventually},
     postgres::Postgres,
+    tls::TlsFiles,
 };
 
 /// Sends the head of a login and a part of its body.
@@ -128,7 +129,11 @@ async fn ask_until_unready(api: &Api, keep_alive: bool) -> Result<usize, String>
     // A request at a time: either always over one connection, or each over
     // its own.
     let kept = usize::from(keep_alive);
-    let client = http_client().pool_max_idle_per_host(kept).build().unwrap();
+    let client = api
+        .new_client()
+        .pool_max_idle_per_host(kept)
+        .build()
+        .unwrap();
     let mut unready: Option<Instant> = None;
     let mut answered = 0;
     while unready.is_none_or(|since| since.elapsed() < Duration::from_millis(500)) {
@@ -150,8 +155,40 @@ async fn ask_until_unready(api: &Api, keep_alive: bool) -> Result<usize, String>
 #[tokio::test]
 async fn under_load_no_request_is_lost_and_every_hash_is_finished() {
     let postgres = Postgres::migrated().await;
-    let settings = [("DRAIN_DELAY", "3s"), ("HASH_THREADS", "1")];
+    let api = Api::start(&postgres.url(), &BUSY).await;
+    assert_drains_without_loss(api).await;
+}
+
+#[tokio::test]
+async fn under_load_no_request_is_lost_over_tls_either() {
+    let postgres = Postgres::migrated().await;
+    let server = TlsFiles::new(30);
+    let settings = [&server.settings()[..], &BUSY].concat();
     let mut api = Api::start(&postgres.url(), &settings).await;
+    api.trust(&server.authority.pem);
+    assert_drains_without_loss(api).await;
+}
+
+/// Who has not greeted yet holds nothing up.
+#[tokio::test]
+async fn a_handshake_that_was_not_begun_is_not_waited_for() {
+    let server = TlsFiles::new(30);
+    let settings = [&server.settings()[..], &[("DRAIN_DELAY", "1s")]].concat();
+    let mut api = Api::start(NO_DATABASE, &settings).await;
+    api.trust(&server.authority.pem);
+    let silent = TcpStream::connect(("127.0.0.1", api.port)).await.unwrap();
+    assert_eq!(api.get("/").await.status(), 200, "it was accepted before");
+    api.signal("TERM");
+    let (status, log) = api.ended(Duration::from_secs(10)).await;
+    assert!(status.success(), "{status}");
+    let cut_off = |line: &serde_json::Value| line["message"] == "requests were cut off";
+    assert!(!log.iter().any(cut_off), "{log:?}");
+    drop(silent);
+}
+
+const BUSY: [(&str, &str); 2] = [("DRAIN_DELAY", "3s"), ("HASH_THREADS", "1")];
+
+async fn assert_drains_without_loss(mut api: Api) {
     api.ready().await;
     api.tokens("guybrush").await;
     let credentials = json!({"username": "guybrush", "password": PASSWORD});

@@ -14,6 +14,7 @@ use time::OffsetDateTime;
 
 use crate::{
     api::{Api, NO_DATABASE, SECRET, eventually, run},
+    mount::Mount,
     postgres::Postgres,
 };
 
@@ -25,43 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const REFUSED: &str =
     "SIGNING_KEYS_FILE not reloaded: the old keys stay in force until it is mended";
 
-/// A key file as a Secret is mounted: the file is a link through a link, and
-/// the latter is exchanged.
-struct Mount {
-    directory: TempDir,
-    version: u32,
-}
-
-impl Mount {
-    fn new(content: &str) -> Self {
-        let directory = TempDir::new().unwrap();
-        symlink("..data/keys.json", directory.path().join("keys.json")).unwrap();
-        let mut mount = Self {
-            directory,
-            version: 0,
-        };
-        mount.write(content);
-        mount
-    }
-
-    fn write(&mut self, content: &str) {
-        self.version += 1;
-        let root = self.directory.path();
-        let name = format!("..v{}", self.version);
-        fs::create_dir(root.join(&name)).unwrap();
-        fs::write(root.join(&name).join("keys.json"), content).unwrap();
-        symlink(&name, root.join("..data_tmp")).unwrap();
-        fs::rename(root.join("..data_tmp"), root.join("..data")).unwrap();
-    }
-
-    fn path(&self) -> String {
-        self.directory
-            .path()
-            .join("keys.json")
-            .display()
-            .to_string()
-    }
-}
+const NAME: &str = "keys.json";
 
 /// What `keys` prints.
 #[track_caller]
@@ -146,10 +111,8 @@ async fn refusals(api: &Api, count: usize) -> Value {
 }
 
 async fn metrics(api: &Api, expected: &str) {
-    let url = format!("http://127.0.0.1:{}/metrics", api.metrics_port);
     eventually(PATIENCE, async || {
-        let text = api.client.get(&url).send().await.unwrap().text().await;
-        text.unwrap().contains(expected).then_some(())
+        api.metrics().await.contains(expected).then_some(())
     })
     .await;
 }
@@ -159,8 +122,8 @@ async fn a_changed_file_is_taken_and_a_bad_one_changes_nothing() {
     let postgres = Postgres::migrated().await;
     let old = new_key(&json!({}));
     let new = new_key(&json!({"state": "next"}));
-    let mut mount = Mount::new(&file(&[&old]));
-    let path = mount.path();
+    let mut mount = Mount::new(&[(NAME, &file(&[&old]))]);
+    let path = mount.path(NAME);
     let settings = [("SIGNING_KEYS_FILE", path.as_str()), ("SECRET_KEY", "")];
     let api = Api::start(&postgres.url(), &settings).await;
     api.ready().await;
@@ -168,7 +131,7 @@ async fn a_changed_file_is_taken_and_a_bad_one_changes_nothing() {
     assert_eq!(part(&access, 0)["kid"], old["kid"]);
     assert_eq!(published(&api).await, [old["kid"].clone()]);
 
-    mount.write("{\"keys\": [garbage");
+    mount.write(&[(NAME, "{\"keys\": [garbage")]);
     let line = refusals(&api, 1).await;
     assert_eq!(line["level"], "ERROR");
     assert!(
@@ -181,7 +144,7 @@ async fn a_changed_file_is_taken_and_a_bad_one_changes_nothing() {
 
     // Properly introduced: it verifies, and is to sign in a quarter of an hour.
     let later = with(&new, &json!({"state": "active", "activates_at": at(900)}));
-    mount.write(&file(&[&old, &later]));
+    mount.write(&[(NAME, &file(&[&old, &later]))]);
     metrics(&api, "signing_keys_file_refused 0").await;
     assert_eq!(
         published(&api).await,
@@ -197,7 +160,7 @@ async fn a_changed_file_is_taken_and_a_bad_one_changes_nothing() {
         &old,
         &json!({"state": "retired", "retires_at": at(700_000)}),
     );
-    mount.write(&file(&[&retired, &active]));
+    mount.write(&[(NAME, &file(&[&retired, &active]))]);
     let line = refusals(&api, 2).await;
     let reason = line["reason"].as_str().unwrap();
     assert!(reason.contains("10 minutes"), "{reason}");
@@ -205,7 +168,7 @@ async fn a_changed_file_is_taken_and_a_bad_one_changes_nothing() {
     assert_eq!(part(&api.login("guybrush").await.0, 0)["kid"], old["kid"]);
 
     // Taken out, it is gone.
-    mount.write(&file(&[&old]));
+    mount.write(&[(NAME, &file(&[&old]))]);
     eventually(PATIENCE, async || {
         (published(&api).await.len() == 1).then_some(())
     })
@@ -232,8 +195,8 @@ async fn a_retired_key_disappears_by_itself_and_a_missing_file_keeps_the_rest() 
     let postgres = Postgres::migrated().await;
     let active = new_key(&json!({}));
     let retired = new_key(&json!({"state": "retired", "retires_at": at(12)}));
-    let mount = Mount::new(&file(&[&active, &retired]));
-    let path = mount.path();
+    let mount = Mount::new(&[(NAME, &file(&[&active, &retired]))]);
+    let path = mount.path(NAME);
     let settings = [("SIGNING_KEYS_FILE", path.as_str()), ("SECRET_KEY", "")];
     let api = Api::start(&postgres.url(), &settings).await;
     api.ready().await;
