@@ -13,7 +13,7 @@ use thiserror::Error;
 use crate::{
     app::{AppError, first_admin::make_admin},
     args::AdminCreateArgs,
-    config::{self, ConfigError, PublicUrl},
+    config::{self, ConfigError, Database, PublicUrl},
     crypto::hasher::{Hasher, Limits},
     domain::{
         account::{NewAccount, NewAccountError},
@@ -74,7 +74,7 @@ pub enum AdminError {
 /// which account it is.
 pub async fn create(args: AdminCreateArgs, output: &mut impl Write) -> Result<(), AdminError> {
     let policy = policy(&args)?;
-    let store = Store::lazy(config::database(args.database)?, 1);
+    let store = Store::lazy(Database::from_args(args.database)?.options, 1);
     let said = if args.promote {
         let names = (args.username.as_deref(), args.email.as_deref());
         promote(&store, names).await?

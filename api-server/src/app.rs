@@ -113,7 +113,7 @@ impl Readiness {
 impl App {
     /// The state for these settings, on the real clock.
     pub fn new(config: Config) -> std::io::Result<Self> {
-        let store = Store::lazy(config.database, config.database_max_connections);
+        let store = Store::lazy(config.database.options, config.database_max_connections);
         let metrics = Metrics::new();
         let wait = metrics.hash_wait();
         let hasher = Hasher::start(config.hashing, move |waited| wait.record(waited))?;

@@ -3,21 +3,18 @@
 use std::{fmt, fs, net::IpAddr, num::NonZero, time::Duration};
 
 use secrecy::SecretString;
-use sqlx::postgres::PgConnectOptions;
 use thiserror::Error;
 use url::Url;
 
 use crate::{
     app,
-    args::{
-        DatabaseArgs, HousekeepingArgs, LimitArgs, LogLevel, RateLimits, Registration, ServeArgs,
-    },
+    args::{HousekeepingArgs, LimitArgs, LogLevel, RateLimits, Registration, ServeArgs},
     crypto::{hasher::Limits, keys::Keys, memory, phc},
     domain::{account::NewAccount, password::PasswordPolicy, ttl::Ttl},
-    store::connect::connect_options,
 };
 
 mod accounts;
+mod database;
 mod files;
 pub mod services;
 mod signing;
@@ -25,6 +22,7 @@ mod tls;
 mod traces;
 
 pub use accounts::password_policy;
+pub use database::{Database, DatabaseFiles};
 pub use files::{Contents, FileSet, SecretBytes, Unreadable};
 use services::Services;
 pub use tls::Tls;
@@ -33,7 +31,7 @@ pub use traces::Traces;
 /// The settings of `serve`.
 pub struct Config {
     /// How to reach the database.
-    pub database: PgConnectOptions,
+    pub database: Database,
     /// The most connections to it.
     pub database_max_connections: u32,
     /// The keys that tokens are signed with.
@@ -133,7 +131,7 @@ impl ConfigError {
 impl Config {
     /// Checks the settings of `serve`.
     pub fn from_args(args: ServeArgs) -> Result<Self, ConfigError> {
-        let database = database(args.database)?;
+        let database = Database::from_args(args.database)?;
         let secret = secret(
             "SECRET_KEY",
             args.tokens.secret_key,
@@ -243,18 +241,6 @@ fn hash_threads() -> usize {
     )
 }
 
-/// Reads how to reach the database.
-pub fn database(args: DatabaseArgs) -> Result<PgConnectOptions, ConfigError> {
-    let url = secret("DATABASE_URL", args.database_url, args.database_url_file)?;
-    let url = required("DATABASE_URL", url)?;
-    let password = secret(
-        "DATABASE_PASSWORD",
-        args.database_password,
-        args.database_password_file,
-    )?;
-    connect_options(&url, password.as_ref()).map_err(|e| ConfigError::new("DATABASE_URL", e))
-}
-
 /// A secret as it was given, or from the file that was named.
 pub(crate) fn secret(
     name: &'static str,
@@ -278,7 +264,7 @@ pub(crate) fn secret(
     }
 }
 
-fn required(name: &'static str, value: Option<SecretString>) -> Result<SecretString, ConfigError> {
+fn required<T>(name: &'static str, value: Option<T>) -> Result<T, ConfigError> {
     value.ok_or_else(|| ConfigError::new(name, format!("(or {name}_FILE) must be set")))
 }
 

@@ -9,12 +9,12 @@ use authstack_api::{
         AdminCommand, AdminCreateArgs, Cli, Command, HealthcheckArgs, ImportArgs, MigrateArgs,
         ServeArgs, one_line,
     },
-    config::{self, Config},
+    config::{Config, Database},
     dotenv::{self, Dotenv},
     healthcheck,
     http::document,
     import, keys, server,
-    store::migrate::migrate,
+    store::migrate::migrate_as_read,
     telemetry,
 };
 use clap::error::ErrorKind;
@@ -82,13 +82,13 @@ fn serve(args: ServeArgs, dotenv: &Dotenv) -> anyhow::Result<()> {
 }
 
 fn run_migrations(args: MigrateArgs, dotenv: &Dotenv) -> anyhow::Result<()> {
-    let database = config::database(args.database).inspect_err(|_| complain_about(dotenv))?;
+    let database = Database::from_args(args.database).inspect_err(|_| complain_about(dotenv))?;
     let _log = telemetry::init(args.log.log_level, None)?;
     warn_about(dotenv);
     let runtime = small_runtime()?;
     let patience = args.migrate_timeout.duration();
     let role = args.runtime_role.as_deref();
-    Ok(runtime.block_on(migrate(&database, role, patience))?)
+    Ok(runtime.block_on(migrate_as_read(|| database.current(), role, patience))?)
 }
 
 fn create_admin(args: AdminCreateArgs, dotenv: &Dotenv) -> anyhow::Result<()> {

@@ -9,7 +9,7 @@ use tokio::{
 
 use crate::{
     app::{App, router},
-    config::{Config, Contents, Tls},
+    config::{Config, Contents, DatabaseFiles, Tls},
     crypto::tls::ServerTls,
     domain::account::NewAccount,
     http::operations_router,
@@ -41,6 +41,7 @@ pub async fn serve(mut config: Config) -> io::Result<()> {
     let (drain_delay, drain_timeout) = (config.drain_delay, config.drain_timeout);
     let key_file = config.signing_keys_file.clone();
     let tls = config.tls.take();
+    let database_files = config.database.files.take();
     let (limited, housekeeping) = (config.limits.is_some(), config.housekeeping);
     let first_admin = config.first_admin.clone();
     let app = App::new(config)?;
@@ -67,6 +68,9 @@ pub async fn serve(mut config: Config) -> io::Result<()> {
             reloaded.map_err(|error| error.to_string())
         };
         tokio::spawn(Watch::new(app.clone(), Reloadable::SigningKeys, file, take).run());
+    }
+    if let Some(files) = database_files {
+        follow_database(&app, files);
     }
     let handshakes = tls.map(|tls| speak_tls(&app, tls));
     // Probes are answered to the end: nothing drains that port.
@@ -106,6 +110,22 @@ pub async fn serve(mut config: Config) -> io::Result<()> {
     let _ = tokio::time::timeout(Duration::from_secs(1), app.store.close()).await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Goes to the database as the files say, also when they change.
+fn follow_database(app: &App, database: DatabaseFiles) {
+    let store = app.store.clone();
+    let (files, wanted) = (database.files.clone(), store.looks_wanted());
+    let take = async move |contents: &Contents| {
+        let options = database.options(contents);
+        let options = options.map_err(|error| error.to_string())?;
+        let renewed = store.renew(options).await;
+        renewed.map_err(|error| error.to_string())?;
+        tracing::info!("the database is reached as its files say now");
+        Ok(())
+    };
+    let watch = Watch::new(app.clone(), Reloadable::DatabaseSettings, files, take);
+    tokio::spawn(watch.when_asked(wanted).run());
 }
 
 /// Begins to speak TLS, with whatever certificate the files have.

@@ -1,7 +1,7 @@
 //! The only SQL. A constraint that fails becomes a typed error here, and a
 //! database that is away becomes [`StoreError::Unavailable`].
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use futures::FutureExt;
 use sqlx::{
@@ -29,10 +29,12 @@ pub mod migrate;
 pub mod own_account;
 pub mod own_sessions;
 mod password_upgrade;
+pub mod renewal;
 pub mod sessions;
 pub mod users;
 
 pub use error::StoreError;
+use renewal::Renewal;
 
 /// How long a caller waits for a connection before it is told that there is
 /// none: a prompt 503 is better than a hang.
@@ -51,6 +53,7 @@ const TRUSTED_FOR: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub struct Store {
     pool: PgPool,
+    renewal: Arc<Renewal>,
 }
 
 /// How the pool is used right now.
@@ -69,6 +72,8 @@ impl Store {
     /// before its database.
     #[must_use]
     pub fn lazy(options: PgConnectOptions, max_connections: u32) -> Self {
+        let renewal = Arc::new(Renewal::default());
+        let (taken, returned) = (Arc::clone(&renewal), Arc::clone(&renewal));
         let pool = PgPoolOptions::new()
             .max_connections(max_connections)
             .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -80,8 +85,12 @@ impl Store {
                 }
                 .boxed()
             })
-            .before_acquire(|connection, meta| {
+            .before_acquire(move |connection, meta| {
+                let old = taken.is_over(meta.age);
                 async move {
+                    if old {
+                        return Ok(false);
+                    }
                     if meta.idle_for > TRUSTED_FOR {
                         connection.ping().await?;
                     }
@@ -89,14 +98,19 @@ impl Store {
                 }
                 .boxed()
             })
+            .after_release(move |_, meta| {
+                let old = returned.is_over(meta.age);
+                async move { Ok(!old) }.boxed()
+            })
             .connect_lazy_with(options);
-        Self { pool }
+        Self { pool, renewal }
     }
 
     /// A store on a pool that somebody else set up.
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
-        Self { pool }
+        let renewal = Arc::default();
+        Self { pool, renewal }
     }
 
     /// Whether the database answers.
@@ -122,8 +136,16 @@ impl Store {
     }
 
     async fn acquire(&self) -> Result<PoolConnection<Postgres>, StoreError> {
-        let acquired = self.pool.acquire().instrument(spans::database_connection());
-        Ok(acquired.await?)
+        loop {
+            let turn = self.renewal.turn();
+            let acquired = self.pool.acquire().instrument(spans::database_connection());
+            match acquired.await {
+                Ok(connection) => return Ok(connection),
+                // The way to the database may have changed a moment ago.
+                Err(error) if renewal::is_refusal(&error) && self.renewal.is_past(turn).await => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 }
 

@@ -39,7 +39,8 @@ pub struct SecretBytes(SecretSlice<u8>);
 pub struct Unreadable {
     /// Which one.
     pub path: PathBuf,
-    error: io::Error,
+    /// Why.
+    pub error: io::Error,
 }
 
 impl FileSet {

@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use crate::{
     args::ImportArgs,
-    config::{self, ConfigError},
+    config::{self, ConfigError, Database},
     store::connect::{ConnectOptions, connect_options},
 };
 
@@ -79,7 +79,7 @@ pub enum SettingsError {
 impl Settings {
     /// Checks the settings of `import`.
     pub fn from_args(args: ImportArgs) -> Result<Self, SettingsError> {
-        let database = config::database(args.database)?;
+        let database = Database::from_args(args.database)?.options;
         let password = config::secret(
             "IMPORT_PASSWORD",
             args.import_password,

@@ -11,14 +11,18 @@ pub enum Reloadable {
     SigningKeys,
     /// What clients are spoken TLS with.
     TlsCertificate,
+    /// How the database is reached.
+    DatabaseSettings,
 }
 
 const KEYS: &str = "signing_keys_reloads_total";
 const KEYS_REFUSED: &str = "signing_keys_file_refused";
 const CERTIFICATE: &str = "tls_certificate_reloads_total";
 const CERTIFICATE_REFUSED: &str = "tls_certificate_file_refused";
+const DATABASE: &str = "database_settings_reloads_total";
+const DATABASE_REFUSED: &str = "database_settings_file_refused";
 
-pub(super) const COUNTERS: [(&str, &str); 2] = [
+pub(super) const COUNTERS: [(&str, &str); 3] = [
     (
         KEYS,
         "Changed key files, by whether they were loaded or refused.",
@@ -27,8 +31,12 @@ pub(super) const COUNTERS: [(&str, &str); 2] = [
         CERTIFICATE,
         "Changed certificates, by whether they were loaded or refused.",
     ),
+    (
+        DATABASE,
+        "Changed files of the database's URL or password, by whether they were loaded or refused.",
+    ),
 ];
-pub(super) const GAUGES: [(&str, &str); 2] = [
+pub(super) const GAUGES: [(&str, &str); 3] = [
     (
         KEYS_REFUSED,
         "1 while the key file cannot be used and the old keys are kept.",
@@ -37,6 +45,11 @@ pub(super) const GAUGES: [(&str, &str); 2] = [
         CERTIFICATE_REFUSED,
         "1 while the certificate's files cannot be used and the old one is kept.",
     ),
+    (
+        DATABASE_REFUSED,
+        "1 while the files of the database's URL or password cannot be used and the old ones are \
+         kept.",
+    ),
 ];
 
 impl Reloadable {
@@ -44,6 +57,7 @@ impl Reloadable {
         match self {
             Self::SigningKeys => KEYS,
             Self::TlsCertificate => CERTIFICATE,
+            Self::DatabaseSettings => DATABASE,
         }
     }
 
@@ -51,6 +65,7 @@ impl Reloadable {
         match self {
             Self::SigningKeys => KEYS_REFUSED,
             Self::TlsCertificate => CERTIFICATE_REFUSED,
+            Self::DatabaseSettings => DATABASE_REFUSED,
         }
     }
 }

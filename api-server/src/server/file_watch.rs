@@ -4,9 +4,14 @@
 
 use std::time::Duration;
 
-use tokio::time::MissedTickBehavior;
+use tokio::{sync::mpsc, time::MissedTickBehavior};
 
-use crate::{app::App, config::Contents, config::FileSet, metrics::Reloadable};
+use crate::{
+    app::App,
+    config::{Contents, FileSet},
+    metrics::Reloadable,
+    store::renewal::LookRequest,
+};
 
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -23,6 +28,7 @@ pub(super) struct Watch<T> {
     take: T,
     loaded: Seen,
     refused: Option<Seen>,
+    wanted: Option<mpsc::Receiver<LookRequest>>,
 }
 
 impl<T: AsyncFnMut(&Contents) -> Result<(), String>> Watch<T> {
@@ -36,7 +42,14 @@ impl<T: AsyncFnMut(&Contents) -> Result<(), String>> Watch<T> {
             take,
             loaded,
             refused: None,
+            wanted: None,
         }
+    }
+
+    /// Looks at once, too, when somebody asks for it.
+    pub(super) fn when_asked(mut self, wanted: mpsc::Receiver<LookRequest>) -> Self {
+        self.wanted = Some(wanted);
+        self
     }
 
     /// Keeps what is in force as the files have it, for as long as the server
@@ -45,8 +58,19 @@ impl<T: AsyncFnMut(&Contents) -> Result<(), String>> Watch<T> {
         let mut looks = tokio::time::interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            looks.tick().await;
+            // Who asks during a look may have come too late for it.
+            let mut asked = Vec::new();
+            tokio::select! {
+                _ = looks.tick() => {}
+                Some(request) = next(&mut self.wanted) => asked.push(request),
+            }
+            while let Some(wanted) = &mut self.wanted
+                && let Ok(request) = wanted.try_recv()
+            {
+                asked.push(request);
+            }
             self.look().await;
+            drop(asked);
         }
     }
 
@@ -91,6 +115,14 @@ impl<T: AsyncFnMut(&Contents) -> Result<(), String>> Watch<T> {
     }
 }
 
+/// The next who asks; for ever, where nobody can.
+async fn next(wanted: &mut Option<mpsc::Receiver<LookRequest>>) -> Option<LookRequest> {
+    match wanted {
+        Some(wanted) => wanted.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// How it is spoken of in the log.
 struct Words {
     setting: &'static str,
@@ -106,6 +138,10 @@ fn words(what: Reloadable) -> Words {
         Reloadable::TlsCertificate => Words {
             setting: "TLS_CERT_FILE with TLS_KEY_FILE",
             kept: "the old certificate stays in force",
+        },
+        Reloadable::DatabaseSettings => Words {
+            setting: "DATABASE_URL_FILE or DATABASE_PASSWORD_FILE",
+            kept: "the old way to the database is kept",
         },
     }
 }

@@ -1,16 +1,17 @@
 //! Database URLs, as written for this server or for an older one.
 
-use std::str::FromStr;
+use std::{fs, str::FromStr};
 
+use rustls::pki_types::{CertificateDer, pem::PemObject};
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::postgres::PgConnectOptions;
 pub use sqlx::postgres::PgConnectOptions as ConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use thiserror::Error;
 use url::Url;
 
 /// A database URL cannot be used. The text never repeats the URL, which may
 /// hold a password.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum UrlError {
     /// Not a URL at all.
     #[error("is not a URL; expected postgres://user@host:5432/database")]
@@ -24,6 +25,22 @@ pub enum UrlError {
     /// The driver refuses one of the parameters.
     #[error("has a parameter that is not understood")]
     Parameter,
+    /// An authority is named, and nobody would ask for it.
+    #[error("names an sslrootcert, which is heeded only with sslmode=verify-full or verify-ca")]
+    Unverified,
+    /// A file that it names cannot be read.
+    #[error("names {parameter}={path}, which cannot be read: {reason}")]
+    Unreadable {
+        /// Which of the parameters.
+        parameter: &'static str,
+        /// The file.
+        path: String,
+        /// Why.
+        reason: String,
+    },
+    /// A file that should name authorities names none.
+    #[error("names sslrootcert={0}, which holds no certificate in PEM")]
+    NoAuthority(String),
 }
 
 /// Reads a URL. A driver suffix, as in `postgresql+asyncpg://`, is accepted.
@@ -44,6 +61,7 @@ pub fn connect_options(
     if options.get_database().is_none_or(str::is_empty) {
         return Err(UrlError::NoDatabase);
     }
+    check_files(&parsed, options.get_ssl_mode())?;
     if let (None, Some(password)) = (parsed.password(), password) {
         options = options.password(password.expose_secret());
     }
@@ -51,6 +69,42 @@ pub fn connect_options(
         options = options.application_name("authstack-api");
     }
     Ok(options)
+}
+
+/// The parameters that name files, each by all of its names.
+const FILES: [(&str, [&str; 3]); 3] = [
+    (ROOT, [ROOT, "ssl-root-cert", "ssl-ca"]),
+    ("sslcert", ["sslcert", "ssl-cert", ""]),
+    ("sslkey", ["sslkey", "ssl-key", ""]),
+];
+const ROOT: &str = "sslrootcert";
+
+/// The driver reads the files whenever it connects, and says of one that is
+/// missing only that some file is. Without a certificate in it, or without a
+/// mode that asks for it, it would trust others.
+fn check_files(url: &Url, mode: PgSslMode) -> Result<(), UrlError> {
+    let named = url.query_pairs().filter_map(|(name, path)| {
+        let names = |(_, names): &&(&str, [&str; 3])| names.contains(&&*name);
+        let (parameter, _) = FILES.iter().find(names)?;
+        Some((*parameter, path.into_owned()))
+    });
+    for (parameter, path) in named {
+        let read = fs::read(&path).map_err(|error| UrlError::Unreadable {
+            parameter,
+            path: path.clone(),
+            reason: error.to_string(),
+        })?;
+        if parameter != ROOT {
+            continue;
+        }
+        if !matches!(mode, PgSslMode::VerifyFull | PgSslMode::VerifyCa) {
+            return Err(UrlError::Unverified);
+        }
+        if !matches!(CertificateDer::pem_slice_iter(&read).next(), Some(Ok(_))) {
+            return Err(UrlError::NoAuthority(path));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -75,6 +129,35 @@ mod tests {
             assert_eq!(options.get_username(), "me");
             assert_eq!(options.get_database(), Some("auth"));
         }
+    }
+
+    #[test]
+    fn authorities_must_be_there_and_be_heeded() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name| directory.path().join(name).display().to_string();
+        let (authority, empty, missing) = (path("ca.crt"), path("empty"), path("missing"));
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = rcgen::CertificateParams::default().self_signed(&key);
+        fs::write(&authority, certificate.unwrap().pem()).unwrap();
+        fs::write(&empty, "").unwrap();
+        let url = |mode: &str, path: &str| {
+            read(&format!(
+                "postgres://me:hunter22@db/auth?sslmode={mode}&sslrootcert={path}"
+            ))
+        };
+        for mode in ["verify-full", "verify-ca"] {
+            assert!(url(mode, &authority).is_ok(), "{mode}");
+        }
+        for mode in ["require", "prefer", "disable"] {
+            assert_eq!(url(mode, &authority).unwrap_err(), UrlError::Unverified);
+        }
+        let refused = url("verify-full", &empty).unwrap_err().to_string();
+        assert!(refused.contains(&empty), "{refused}");
+        let refused = url("verify-full", &missing).unwrap_err().to_string();
+        assert!(
+            refused.contains(&missing) && !refused.contains("hunter22"),
+            "{refused}"
+        );
     }
 
     #[test]

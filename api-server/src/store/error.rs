@@ -50,8 +50,35 @@ pub(super) fn in_words(error: &sqlx::Error) -> String {
             Some(code) => format!("{} (SQLSTATE {code})", error.message()),
             None => error.message().to_owned(),
         },
+        sqlx::Error::Io(io) => {
+            let inner = io.get_ref().and_then(|inner| inner.downcast_ref());
+            inner.map_or_else(|| error.to_string(), no_tls_in_words)
+        }
+        // The driver's own words for the server's "N" to its SSLRequest.
+        sqlx::Error::Tls(inner) if inner.to_string() == "server does not support TLS" => {
+            "the server speaks no TLS, which sslmode asks for".to_owned()
+        }
         sqlx::Error::PoolTimedOut => "there was no connection to it in time".to_owned(),
         error => error.to_string(),
+    }
+}
+
+/// Why TLS with the server came to nothing, and what to look at.
+fn no_tls_in_words(error: &rustls::Error) -> String {
+    use rustls::{CertificateError, Error};
+    match error {
+        Error::InvalidCertificate(
+            CertificateError::UnknownIssuer | CertificateError::BadSignature,
+        ) => "the server's certificate is not of an authority in sslrootcert".to_owned(),
+        Error::InvalidCertificate(CertificateError::NotValidForNameContext {
+            expected,
+            presented,
+        }) => format!(
+            "the server's certificate is for {}, not for {}, which the URL names",
+            presented.join(", "),
+            expected.to_str()
+        ),
+        error => format!("no TLS with the server: {error}"),
     }
 }
 

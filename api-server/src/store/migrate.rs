@@ -70,10 +70,20 @@ pub(super) fn known_version() -> i64 {
         .unwrap_or(0)
 }
 
-/// Brings the schema up to date, waiting up to `patience` for the database to
-/// be there, and grants `runtime_role` what `serve` needs.
+/// The same as [`migrate_as_read`], where how to reach the database is settled.
 pub async fn migrate(
     options: &PgConnectOptions,
+    runtime_role: Option<&str>,
+    patience: Duration,
+) -> Result<(), SchemaError> {
+    migrate_as_read(|| options.clone(), runtime_role, patience).await
+}
+
+/// Brings the schema up to date, waiting up to `patience` for the database to
+/// be there, and grants `runtime_role` what `serve` needs. `options` are read anew
+/// for each attempt: what says them may be mended while it is waited for.
+pub async fn migrate_as_read(
+    options: impl Fn() -> PgConnectOptions,
     runtime_role: Option<&str>,
     patience: Duration,
 ) -> Result<(), SchemaError> {
@@ -96,10 +106,13 @@ pub async fn migrate_pool(pool: &PgPool) -> Result<(), SchemaError> {
 }
 
 async fn connect(
-    options: &PgConnectOptions,
+    options: impl Fn() -> PgConnectOptions,
     deadline: Instant,
 ) -> Result<PgConnection, SchemaError> {
-    let attempt = || PgConnection::connect_with(options);
+    let attempt = || {
+        let options = options();
+        async move { PgConnection::connect_with(&options).await }
+    };
     retry(deadline, attempt).await
 }
 

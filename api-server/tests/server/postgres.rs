@@ -3,7 +3,10 @@
 use std::{
     fs,
     net::TcpListener,
-    os::unix::{fs::chown, process::CommandExt},
+    os::unix::{
+        fs::{PermissionsExt, chown},
+        process::CommandExt,
+    },
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
@@ -11,7 +14,10 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::api::{eventually, run};
+use crate::{
+    api::{eventually, run},
+    certificates::Pair,
+};
 
 /// The superuser's password; the server asks for it.
 pub(crate) const PASSWORD: &str = "a password, with: odd/ characters";
@@ -137,6 +143,35 @@ impl Postgres {
             "postgresql+asyncpg://postgres@127.0.0.1:{}/postgres",
             self.port
         )
+    }
+
+    /// How to reach it as `role`, for those who know its password.
+    pub(crate) fn url_as(&self, role: &str) -> String {
+        format!("postgres://{role}@127.0.0.1:{}/postgres", self.port)
+    }
+
+    /// Speaks TLS with this pair, once it is started or told to reload.
+    pub(crate) fn use_certificate(&self, pair: &Pair) {
+        let files = [
+            ("server.crt", &pair.certificate),
+            ("server.key", &pair.key),
+            ("postgresql.auto.conf", &"ssl = on\n".to_owned()),
+        ];
+        for (name, content) in files {
+            let path = self.data().join(name);
+            fs::write(&path, content).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+            if let Some((uid, gid)) = self.user {
+                chown(&path, Some(uid), Some(gid)).unwrap();
+            }
+        }
+    }
+
+    /// Takes nobody who speaks no TLS, once it is started.
+    pub(crate) fn refuse_plaintext(&self) {
+        let path = self.data().join("pg_hba.conf");
+        let rule = "hostssl all all all scram-sha-256\n";
+        fs::write(path, rule).unwrap();
     }
 
     /// Makes a directory that the server may use.
