@@ -130,11 +130,11 @@ fn follow_database(app: &App, database: DatabaseFiles) {
 
 /// Begins to speak TLS, with whatever certificate the files have.
 fn speak_tls(app: &App, tls: Tls) -> Handshakes {
-    let handshakes = Handshakes::new(app.clone(), tls.pair);
+    let handshakes = Handshakes::new(app.clone(), &tls.pair);
     let with = handshakes.clone();
     let take = async move |contents: &Contents| {
         let pair = ServerTls::from_pem(&contents[0], &contents[1]);
-        with.replace(pair.map_err(|error| error.to_string())?);
+        with.replace(&pair.map_err(|error| error.to_string())?);
         Ok(())
     };
     tokio::spawn(Watch::new(app.clone(), Reloadable::TlsCertificate, tls.files, take).run());

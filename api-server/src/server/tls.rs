@@ -26,15 +26,15 @@ pub(super) struct Handshakes {
 }
 
 impl Handshakes {
-    pub(super) fn new(app: App, pair: ServerTls) -> Self {
-        announce(&app, &pair);
+    pub(super) fn new(app: App, pair: &ServerTls) -> Self {
+        announce(&app, pair);
         let current = Arc::new(RwLock::new(pair.config()));
         Self { app, current }
     }
 
     /// Does handshakes with this certificate from now on.
-    pub(super) fn replace(&self, pair: ServerTls) {
-        announce(&self.app, &pair);
+    pub(super) fn replace(&self, pair: &ServerTls) {
+        announce(&self.app, pair);
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = pair.config();
     }
 

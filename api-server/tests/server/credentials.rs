@@ -97,6 +97,13 @@ fn logged(api: &Api, message: &str) -> Vec<Value> {
     log.filter(|line| line["message"] == message).collect()
 }
 
+/// What the log has to say that is no ordinary request.
+fn complaints(api: &Api) -> Vec<Value> {
+    let log = api.log().into_iter();
+    log.filter(|line| line["message"] != "request" || line["status"] == 503)
+        .collect()
+}
+
 /// The worst order: the password first, every connection ended, and the file
 /// last. From then on nothing fails.
 #[tokio::test]
@@ -138,12 +145,13 @@ async fn from_the_moment_that_the_file_is_right_no_request_fails() {
             .await;
             let (served, failed) = answers.since(written);
             println!("{served} requests since the file was right, {failed} failed");
-            assert_eq!(failed, 0);
+            assert_eq!(failed, 0, "{:#?}", complaints(&api));
         }
         answers.end();
     };
     let ask = || answers.collect(&api, &access);
-    tokio::join!(ask(), ask(), ask(), ask(), ask(), ask(), rotate);
+    // Fewer than there are connections: nobody waits for a turn.
+    tokio::join!(ask(), ask(), ask(), rotate);
     assert_eq!(logged(&api, TAKEN).len(), 2);
     for password in ["first", "second", "third"] {
         assert!(!api.printed().contains(password), "{password}");
@@ -190,10 +198,10 @@ async fn connections_that_came_with_the_old_password_go_and_no_request_fails() {
         answers.end();
     };
     let ask = || answers.collect(&api, &access);
-    tokio::join!(ask(), ask(), ask(), ask(), rotate);
+    tokio::join!(ask(), ask(), ask(), rotate);
     let (served, failed) = answers.since(started);
     println!("{served} requests, {failed} failed");
-    assert_eq!(failed, 0);
+    assert_eq!(failed, 0, "{:#?}", complaints(&api));
 }
 
 #[tokio::test]

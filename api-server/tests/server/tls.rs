@@ -178,6 +178,7 @@ async fn who_speaks_no_tls_is_closed_without_noise_and_who_is_silent_in_time() {
     let server = TlsFiles::new(30);
     let mut api = Api::start(NO_DATABASE, &server.settings()).await;
     api.trust(&server.authority.pem);
+    api.logged("TLS certificate loaded").await;
     let before = api.log().len();
     // The head of a record that promises more.
     let begun = [0x16, 3, 1, 1, 0, 1];
