@@ -92,14 +92,14 @@ async fn now(admin: &mut PgConnection) -> String {
     now.fetch_one(admin).await.unwrap()
 }
 
-fn logged(api: &Api, message: &str) -> Vec<Value> {
-    let log = api.log().into_iter();
+async fn logged(api: &Api, message: &str) -> Vec<Value> {
+    let log = api.log().await.into_iter();
     log.filter(|line| line["message"] == message).collect()
 }
 
 /// What the log has to say that is no ordinary request.
-fn complaints(api: &Api) -> Vec<Value> {
-    let log = api.log().into_iter();
+async fn complaints(api: &Api) -> Vec<Value> {
+    let log = api.log().await.into_iter();
     log.filter(|line| line["message"] != "request" || line["status"] == 503)
         .collect()
 }
@@ -145,16 +145,16 @@ async fn from_the_moment_that_the_file_is_right_no_request_fails() {
             .await;
             let (served, failed) = answers.since(written);
             println!("{served} requests since the file was right, {failed} failed");
-            assert_eq!(failed, 0, "{:#?}", complaints(&api));
+            assert_eq!(failed, 0, "{:#?}", complaints(&api).await);
         }
         answers.end();
     };
     let ask = || answers.collect(&api, &access);
     // Fewer than there are connections: nobody waits for a turn.
     tokio::join!(ask(), ask(), ask(), rotate);
-    assert_eq!(logged(&api, TAKEN).len(), 2);
+    assert_eq!(logged(&api, TAKEN).await.len(), 2);
     for password in ["first", "second", "third"] {
-        assert!(!api.printed().contains(password), "{password}");
+        assert!(!api.printed().await.contains(password), "{password}");
     }
 }
 
@@ -201,7 +201,7 @@ async fn connections_that_came_with_the_old_password_go_and_no_request_fails() {
     tokio::join!(ask(), ask(), ask(), rotate);
     let (served, failed) = answers.since(started);
     println!("{served} requests, {failed} failed");
-    assert_eq!(failed, 0, "{:#?}", complaints(&api));
+    assert_eq!(failed, 0, "{:#?}", complaints(&api).await);
 }
 
 #[tokio::test]
@@ -238,7 +238,7 @@ async fn a_url_in_a_file_is_followed_and_one_that_leads_nowhere_is_not() {
     for (number, (url, reason)) in refused.iter().enumerate() {
         mount.write(&[("url", url)]);
         let line = eventually(PATIENCE, async || {
-            logged(&api, REFUSED).into_iter().nth(number)
+            logged(&api, REFUSED).await.into_iter().nth(number)
         });
         let line = line.await;
         let text = line["reason"].as_str().unwrap();
@@ -267,11 +267,11 @@ async fn a_url_in_a_file_is_followed_and_one_that_leads_nowhere_is_not() {
         "{metrics}"
     );
     assert_eq!(
-        logged(&api, REFUSED).len(),
+        logged(&api, REFUSED).await.len(),
         refused.len(),
         "each is told once"
     );
-    assert!(!api.printed().contains("hunter22"));
+    assert!(!api.printed().await.contains("hunter22"));
 }
 
 /// A rotation that `migrate` meets: the file is mended while it waits.

@@ -1,7 +1,7 @@
 //! Key files: what stops a boot, what a running server makes of a change, and
 //! the subcommand that makes and rotates them.
 
-use std::{fs, os::unix::fs::symlink, time::Duration};
+use std::{fs, time::Duration};
 
 use authstack_api::crypto::{
     jwt::{AccessClaims, Tokens},
