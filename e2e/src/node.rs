@@ -15,14 +15,12 @@ use crate::cluster::cluster;
 /// `kubectl`'s own pause.
 const AGAIN: Duration = Duration::from_secs(5);
 
-/// A node on which nothing may start. It is given back at the end, also when
-/// the test fails.
+/// A node on which nothing may start. It is given back at the end at the latest,
+/// also when the test fails.
 pub struct Cordoned {
     /// The node's name.
     pub name: String,
     client: Client,
-    /// Whether it was given back already.
-    released: bool,
 }
 
 /// The nodes that pods may be put on.
@@ -44,7 +42,6 @@ impl Cordoned {
         Self {
             name: name.to_owned(),
             client: client.clone(),
-            released: false,
         }
     }
 
@@ -66,18 +63,14 @@ impl Cordoned {
     }
 
     /// Gives the node back.
-    pub async fn uncordon(mut self) {
+    pub async fn uncordon(&self) {
         let nodes: Api<Node> = Api::all(self.client.clone());
         nodes.uncordon(&self.name).await.unwrap();
-        self.released = true;
     }
 }
 
 impl Drop for Cordoned {
     fn drop(&mut self) {
-        if self.released {
-            return;
-        }
         let name = self.name.clone();
         // Like a site's end: here it may be in the middle of a panic.
         let release = std::thread::spawn(move || {

@@ -65,7 +65,9 @@ async fn without_the_database(site: &Site, crowd: &Crowd) {
 }
 
 /// A volume of the testbed is a directory of its node, as local disks are: the
-/// database waits for its node. Elsewhere it may come back on another one.
+/// database waits for its node, and so does whoever drains it if a budget wants
+/// an API pod elsewhere to be ready first. With other volumes it comes back on
+/// another node by itself.
 async fn with_the_database(site: &Site, gateway: &Gateway, crowd: &Crowd) {
     let database = site.pods("shop", "postgres").await;
     let (node, _) = fullest(&by_node(&database));
@@ -73,18 +75,20 @@ async fn with_the_database(site: &Site, gateway: &Gateway, crowd: &Crowd) {
     let load = crowd.work();
 
     let node = Cordoned::new(&site.client, &node).await;
-    node.drain().await;
-    let waits = ("False", "Unschedulable");
-    let waits = site.condition("shop", DatabaseReady, waits).await;
-    assert!(waits.message.contains("shop-postgres-0"), "{waits:?}");
-    tokio::time::sleep(AWAY).await;
-    node.uncordon().await;
-    let start = Instant::now();
-    site.serves(gateway).await;
-    figure(&format!(
-        "Postgres's node given back to served: {}",
-        seconds(start)
-    ));
+    let waiting = async {
+        let waits = ("False", "Unschedulable");
+        let waits = site.condition("shop", DatabaseReady, waits).await;
+        assert!(waits.message.contains("shop-postgres-0"), "{waits:?}");
+        tokio::time::sleep(AWAY).await;
+        node.uncordon().await;
+        let start = Instant::now();
+        site.serves(gateway).await;
+        figure(&format!(
+            "Postgres's node given back to served: {}",
+            seconds(start)
+        ));
+    };
+    tokio::join!(node.drain(), waiting);
     site.ready("shop").await;
 
     let outcome = load.stop().await;
