@@ -122,7 +122,8 @@ fn pod_spec(stack: &Stack) -> PodSpec {
         init_containers: Some(vec![migrate(stack)]),
         containers: vec![serve(stack)],
         volumes: Some(volumes),
-        topology_spread_constraints: Some(pod::spread(stack, COMPONENT)),
+        topology_spread_constraints: Some(pod::over_nodes(stack, COMPONENT)),
+        affinity: Some(pod::over_zones(stack, COMPONENT)),
         ..PodSpec::default()
     }
 }

@@ -103,7 +103,8 @@ fn pod_spec(stack: &Stack) -> PodSpec {
             pod::config_volume("config", stack.names.nginx()),
             pod::scratch_volume("tmp"),
         ]),
-        topology_spread_constraints: Some(pod::spread(stack, COMPONENT)),
+        topology_spread_constraints: Some(pod::over_nodes(stack, COMPONENT)),
+        affinity: Some(pod::over_zones(stack, COMPONENT)),
         ..PodSpec::default()
     }
 }

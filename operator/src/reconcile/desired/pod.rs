@@ -3,10 +3,11 @@
 //! Every pod passes the `restricted` Pod Security Standard.
 
 use k8s_openapi::api::core::v1::{
-    Capabilities, ConfigMapVolumeSource, ContainerPort, EmptyDirVolumeSource, EnvVar, ExecAction,
-    HTTPGetAction, KeyToPath, LocalObjectReference, PodSecurityContext, PodSpec, PodTemplateSpec,
-    Probe, SeccompProfile, SecretVolumeSource, SecurityContext, ServiceAccount,
-    TopologySpreadConstraint, Volume, VolumeMount,
+    Affinity, Capabilities, ConfigMapVolumeSource, ContainerPort, EmptyDirVolumeSource, EnvVar,
+    ExecAction, HTTPGetAction, KeyToPath, LocalObjectReference, PodAffinityTerm, PodAntiAffinity,
+    PodSecurityContext, PodSpec, PodTemplateSpec, Probe, SeccompProfile, SecretVolumeSource,
+    SecurityContext, ServiceAccount, TopologySpreadConstraint, Volume, VolumeMount,
+    WeightedPodAffinityTerm,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -85,7 +86,7 @@ pub(super) fn template(
         spec: Some(PodSpec {
             node_selector: not_empty(added.node_selector.clone()),
             tolerations: Some(added.tolerations.clone()).filter(|list| !list.is_empty()),
-            affinity: added.affinity.clone(),
+            affinity: affinity(added.affinity.clone(), spec.affinity.clone()),
             priority_class_name: added.priority_class.clone(),
             image_pull_secrets: Some(secrets.collect()).filter(|list: &Vec<_>| !list.is_empty()),
             ..spec
@@ -97,21 +98,49 @@ fn not_empty(map: Map) -> Option<Map> {
     Some(map).filter(|map| !map.is_empty())
 }
 
-/// Pods of one part on different nodes and in different zones, where there are
-/// several: a wish, so that a small cluster runs them all the same.
-pub(super) fn spread(stack: &Stack, component: Component) -> Vec<TopologySpreadConstraint> {
-    let over = |key: &str| TopologySpreadConstraint {
-        topology_key: key.to_owned(),
+/// Pods of one part on different nodes, where there are several: a wish, so that
+/// a small cluster runs them all the same.
+pub(super) fn over_nodes(stack: &Stack, component: Component) -> Vec<TopologySpreadConstraint> {
+    vec![TopologySpreadConstraint {
+        topology_key: "kubernetes.io/hostname".to_owned(),
         max_skew: 1,
         when_unsatisfiable: "ScheduleAnyway".to_owned(),
         label_selector: Some(labels::label_selector(&stack.names.stack, component)),
         // In a rolling update only the new pods count, which will be left.
         match_label_keys: Some(vec!["pod-template-hash".to_owned()]),
         ..TopologySpreadConstraint::default()
+    }]
+}
+
+/// Pods of one part in different zones, where there are several. No second
+/// constraint beside [`over_nodes`]: the scheduler takes no notice of any on
+/// nodes that lack the label of one, and many clusters have no zones.
+pub(super) fn over_zones(stack: &Stack, component: Component) -> Affinity {
+    let term = WeightedPodAffinityTerm {
+        weight: 100,
+        pod_affinity_term: PodAffinityTerm {
+            topology_key: "topology.kubernetes.io/zone".to_owned(),
+            label_selector: Some(labels::label_selector(&stack.names.stack, component)),
+            ..PodAffinityTerm::default()
+        },
     };
-    ["kubernetes.io/hostname", "topology.kubernetes.io/zone"]
-        .map(over)
-        .to_vec()
+    Affinity {
+        pod_anti_affinity: Some(PodAntiAffinity {
+            preferred_during_scheduling_ignored_during_execution: Some(vec![term]),
+            ..PodAntiAffinity::default()
+        }),
+        ..Affinity::default()
+    }
+}
+
+/// A manifest's affinity, and ours as far as it says nothing of keeping apart.
+fn affinity(given: Option<Affinity>, ours: Option<Affinity>) -> Option<Affinity> {
+    let Some(given) = given else { return ours };
+    let apart = ours.and_then(|ours| ours.pod_anti_affinity);
+    Some(Affinity {
+        pod_anti_affinity: given.pod_anti_affinity.clone().or(apart),
+        ..given
+    })
 }
 
 pub(super) fn env(name: &str, value: impl Into<String>) -> EnvVar {
