@@ -200,7 +200,11 @@ fn no_rule_has_a_wildcard_or_grants_more_than_it_should() {
         .filter(deletes)
         .flat_map(|rule| rule.resources.clone().unwrap_or_default())
         .collect();
-    assert_eq!(deletable, ["ingresses"], "nothing that holds data");
+    assert_eq!(
+        deletable,
+        ["ingresses", "networkpolicies", "horizontalpodautoscalers"],
+        "nothing that holds data, or that pods run from"
+    );
     let everywhere = |resource: &str| {
         let mut all = cluster
             .iter()
