@@ -101,7 +101,7 @@ pub enum Signing {
 #[derive(Clone, Debug)]
 pub enum Database {
     /// The operator runs it.
-    Managed(Postgres),
+    Managed(Box<Postgres>),
     /// CloudNativePG runs it for the operator.
     CloudNativePg(CloudNativePgSpec),
     /// Somebody else does.

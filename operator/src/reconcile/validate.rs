@@ -234,9 +234,9 @@ fn database(
     images: &Images,
 ) -> Result<Database, Error> {
     match (&spec.managed, &spec.cloud_native_pg, &spec.external) {
-        (Some(managed), None, None) => Ok(Database::Managed(postgres(
+        (Some(managed), None, None) => Ok(Database::Managed(Box::new(postgres(
             managed, names, inputs, pinned, images,
-        )?)),
+        )?))),
         (None, Some(cluster), None) => Ok(Database::CloudNativePg(cluster.clone())),
         (None, None, Some(external)) => Ok(Database::External {
             url: external.url_secret_ref.clone(),

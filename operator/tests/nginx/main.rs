@@ -144,7 +144,7 @@ async fn what_costs_a_hash_is_limited_by_address_and_nothing_else_is() {
             );
         }
     }
-    let elsewhere = proxy.from("127.0.0.2").await;
+    let elsewhere = proxy.client_at("127.0.0.2");
     assert_eq!(
         elsewhere.send("POST", "/auth/login", "{}").await.status,
         200

@@ -189,7 +189,7 @@ async fn message(stream: &mut TcpStream) -> Option<(String, String)> {
                 return Some((head, body));
             }
         }
-        let mut buffer = [0; 16 * 1024];
+        let mut buffer = vec![0; 16 * 1024];
         match stream.read(&mut buffer).await {
             Ok(read) if read > 0 => bytes.extend_from_slice(&buffer[..read]),
             _ => {
@@ -277,41 +277,41 @@ impl Proxy {
     }
 
     /// A client at an address of its own.
-    pub(crate) async fn from(&self, address: &str) -> Client {
+    pub(crate) fn client_at(&self, address: &str) -> Client {
         let address = format!("{address}:0").parse().unwrap();
         let port = self.port;
         Client { address, port }
     }
 
-    fn client(&self, port: u16) -> Client {
+    fn client(port: u16) -> Client {
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
         Client { address, port }
     }
 
     pub(crate) async fn send(&self, method: &str, path: &str, body: &str) -> Answer {
-        self.client(self.port).send(method, path, body).await
+        Self::client(self.port).send(method, path, body).await
     }
 
     /// With further header lines.
     pub(crate) async fn with(&self, method: &str, path: &str, lines: &str, body: &str) -> Answer {
         let lines = format!("Connection: close\r\n{lines}");
-        self.client(self.port)
+        Self::client(self.port)
             .with(method, path, &lines, body)
             .await
     }
 
     /// From a client that would keep its connection.
     pub(crate) async fn kept(&self, method: &str, path: &str, body: &str) -> Answer {
-        self.client(self.port).with(method, path, "", body).await
+        Self::client(self.port).with(method, path, "", body).await
     }
 
     pub(crate) async fn raw(&self, bytes: &[u8]) -> Answer {
-        self.client(self.port).raw(bytes).await
+        Self::client(self.port).raw(bytes).await
     }
 
     /// At the port of probes and metrics.
     pub(crate) async fn operations(&self, path: &str) -> Answer {
-        self.client(self.operations).send("GET", path, "").await
+        Self::client(self.operations).send("GET", path, "").await
     }
 
     /// What the pod's preStop hook does.

@@ -21,6 +21,14 @@ fn text<'a>(line: &'a Value, field: &str) -> &'a str {
     line[field].as_str().unwrap_or_default()
 }
 
+/// What was said in reconciles.
+fn messages(log: &[Value]) -> Vec<&str> {
+    log.iter()
+        .filter(|line| line.get("reconcile_id").is_some())
+        .map(|line| text(line, "message"))
+        .collect()
+}
+
 #[tokio::test]
 async fn a_line_about_a_stack_says_which_and_in_which_reconcile() {
     in_namespace("logs", |config, namespace| async move {
@@ -98,11 +106,7 @@ async fn a_line_about_a_stack_says_which_and_in_which_reconcile() {
             assert_eq!(of_stack, known.contains(&text(line, "message")), "{line}");
             assert!(!of_stack || text(line, "level") == "INFO", "{line}");
         }
-        let later: Vec<_> = log[built.len()..]
-            .iter()
-            .filter(|line| line.get("reconcile_id").is_some())
-            .map(|line| text(line, "message"))
-            .collect();
+        let later = messages(&log[built.len()..]);
         assert_eq!(later, ["applied"], "one edit, one line");
         let stalls = log
             .iter()

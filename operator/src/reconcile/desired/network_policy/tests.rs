@@ -46,10 +46,8 @@ fn of(stack: &str, component: Component) -> Pod {
 
 fn matches(selector: &LabelSelector, labels: &Map) -> bool {
     assert_eq!(selector.match_expressions, None, "not evaluated here");
-    let wanted = selector.match_labels.iter().flatten();
-    wanted
-        .into_iter()
-        .all(|(key, is)| labels.get(key) == Some(is))
+    let mut wanted = selector.match_labels.iter().flatten();
+    wanted.all(|(key, is)| labels.get(key) == Some(is))
 }
 
 /// Namespaces have their own name as a label, as on every cluster.
@@ -92,8 +90,8 @@ fn allows(desired: &Desired<Prepared>, from: &Pod, to: &Pod, port: (&str, i32)) 
         .filter(|policy| selects(policy, to))
         .collect();
     let goes = outgoing.iter().any(|policy| {
-        let rules = policy.spec.as_ref().unwrap().egress.iter().flatten();
-        rules.into_iter().any(|rule| {
+        let mut rules = policy.spec.as_ref().unwrap().egress.iter().flatten();
+        rules.any(|rule| {
             is_port(rule.ports.as_ref(), port)
                 && rule.to.as_ref().is_none_or(|peers| {
                     peers.iter().any(|peer| is_peer(peer, &policy.metadata, to))
@@ -101,8 +99,8 @@ fn allows(desired: &Desired<Prepared>, from: &Pod, to: &Pod, port: (&str, i32)) 
         })
     });
     let comes = incoming.iter().any(|policy| {
-        let rules = policy.spec.as_ref().unwrap().ingress.iter().flatten();
-        rules.into_iter().any(|rule| {
+        let mut rules = policy.spec.as_ref().unwrap().ingress.iter().flatten();
+        rules.any(|rule| {
             is_port(rule.ports.as_ref(), port)
                 && rule.from.as_ref().is_none_or(|peers| {
                     peers
