@@ -100,6 +100,43 @@ fn pods_as_a_cluster_wants_them() {
 }
 
 #[test]
+fn what_is_not_built_yet_is_refused_and_not_ignored() {
+    for (spec, field) in [
+        ("{stopped: true}", "spec.stopped"),
+        ("{paused: true}", "spec.paused"),
+        (
+            "{postgres: {cloudNativePG: {}}}",
+            "spec.postgres.cloudNativePG",
+        ),
+        (
+            "{postgres: {managed: {parameters: {work_mem: 8MB}}}}",
+            "spec.postgres.managed.parameters",
+        ),
+        (
+            "{ingress: {host: a.b, tls: {selfSigned: true}}}",
+            "spec.ingress.tls.selfSigned",
+        ),
+        (
+            "{ingress: {host: a.b, tls: {issuerRef: {name: a}}}}",
+            "spec.ingress.tls.issuerRef",
+        ),
+        ("{httpRoute: {parentRefs: [{name: a}]}}", "spec.httpRoute"),
+        (
+            "{monitoring: {podMonitor: true}}",
+            "spec.monitoring.podMonitor",
+        ),
+    ] {
+        let refused = refusal(&format!(
+            "{{apiVersion: auth.dataviv.com/v1alpha1, kind: AuthStack, metadata: {{name: a}}, spec: {spec}}}"
+        ));
+        assert!(
+            refused.contains(field) && refused.contains("not built by this version"),
+            "{spec}: {refused}"
+        );
+    }
+}
+
+#[test]
 fn an_operator_wide_image_yields_to_the_manifest_only() {
     let images = Images {
         api: Some("mirror.example.com/api:2".to_owned()),

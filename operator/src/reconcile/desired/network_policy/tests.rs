@@ -10,6 +10,10 @@ use crate::reconcile::desired::{Desired, Prepared, build};
 use crate::reconcile::validate::validate;
 
 fn desired(spec: &Value) -> Desired<Prepared> {
+    build(&stack(spec), &Inputs::placeholders())
+}
+
+fn stack(spec: &Value) -> Stack {
     let object = json!({
         "apiVersion": "auth.dataviv.com/v1alpha1", "kind": "AuthStack",
         "metadata": {"name": "shop", "namespace": "store", "uid": "u"},
@@ -17,8 +21,7 @@ fn desired(spec: &Value) -> Desired<Prepared> {
     });
     let inputs = Inputs::placeholders();
     let stack = serde_json::from_value(object).unwrap();
-    let stack = validate(&stack, &inputs, &Images::default()).unwrap();
-    build(&stack, &inputs)
+    validate(&stack, &inputs, &Images::default()).unwrap()
 }
 
 /// A pod, by what policies know of it.
@@ -269,7 +272,9 @@ fn an_external_database_is_any_address_on_its_port_until_peers_are_named() {
 
 #[test]
 fn with_cloud_native_pg_the_api_reaches_the_pods_of_its_cluster() {
-    let desired = desired(&json!({"postgres": {"cloudNativePG": {}}}));
+    let mut stack = stack(&json!({}));
+    stack.database = Database::CloudNativePg(serde_json::from_value(json!({})).unwrap());
+    let desired = build(&stack, &Inputs::placeholders());
     let mut pods = cluster();
     pods.push((
         "cluster",
