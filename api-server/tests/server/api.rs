@@ -56,10 +56,17 @@ fn under(
     command
 }
 
+/// A connection that nothing was sent on for so long is not used again: the
+/// server closes it after thirty seconds, and a request that crosses this on
+/// its way would fail through nobody's fault.
+const REUSED_FOR: Duration = Duration::from_secs(10);
+
 /// A client that does without TLS, and so without reading the system's
 /// authorities first.
 pub(crate) fn http_client() -> ClientBuilder {
-    Client::builder().tls_certs_only([])
+    Client::builder()
+        .tls_certs_only([])
+        .pool_idle_timeout(REUSED_FOR)
 }
 
 /// Runs the binary to its end.
@@ -235,7 +242,7 @@ impl Api {
 
     /// A client with connections of its own.
     pub(crate) fn new_client(&self) -> ClientBuilder {
-        Client::builder().tls_certs_only(self.authority.clone())
+        http_client().tls_certs_only(self.authority.clone())
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
