@@ -13,10 +13,11 @@ use std::{
 };
 
 const DOCUMENTS: [&str; 2] = ["docs/security.md", "docs/contract.md"];
-const SOURCES: [&str; 4] = [
+const SOURCES: [&str; 5] = [
     "api-server/src",
     "api-server/tests",
     "e2e/tests",
+    "operator/src",
     "operator/tests",
 ];
 

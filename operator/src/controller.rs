@@ -51,6 +51,10 @@ const FIRST_RETRY: Duration = Duration::from_millis(250);
 const LAST_RETRY: Duration = Duration::from_mins(2);
 /// The pause before another look at what is in the way and not watched.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
+/// What is due now was not done for a reason that may last.
+const SHORTEST_WAIT: Duration = Duration::from_secs(1);
+/// Timers stand still while a machine is suspended, and certificates do not.
+const LONGEST_WAIT: Duration = Duration::from_hours(12);
 /// A reconcile that takes longer is stuck.
 const STUCK: Duration = Duration::from_mins(5);
 /// A queue in which stacks wait and none gets its turn for longer is stuck. By
@@ -304,6 +308,7 @@ async fn turn(stack: &Guarded, key: &StackKey, shared: &Shared) -> Result<Action
             Ok(match next {
                 Next::AwaitChange => Action::await_change(),
                 Next::LookAgain => Action::requeue(LOOK_AGAIN),
+                Next::At(time) => Action::requeue(time.clamp(SHORTEST_WAIT, LONGEST_WAIT)),
             })
         }
         Err(error) if error.is_benign() => {

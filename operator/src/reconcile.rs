@@ -14,6 +14,7 @@
 //! | status | no | `status.rs`, `events.rs` |
 
 pub mod apply;
+pub mod certificates;
 pub mod children;
 pub mod dereference;
 pub mod desired;
@@ -36,6 +37,7 @@ pub mod versions;
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{Api, Patch, PatchParams};
@@ -126,11 +128,11 @@ pub async fn reconcile(stack: &AuthStack, context: &Context) -> Result<Next, Err
         }
         Err(error) => (None, Err(error.into())),
     };
-    let (observed, url, error) = match outcome {
-        Ok(Success { observed, url }) => (observed, Some(url), None),
+    let (observed, url, due, error) = match outcome {
+        Ok(Success { observed, url, due }) => (observed, Some(url), due, None),
         Err(Failure { error, url }) => {
             let observed = after(&error, names.as_ref(), stack, context);
-            (observed, url, Some(error))
+            (observed, url, None, Some(error))
         }
     };
     let previous = previous(stack, context);
@@ -157,7 +159,7 @@ pub async fn reconcile(stack: &AuthStack, context: &Context) -> Result<Next, Err
     match error {
         Some(error) => Err(error),
         None if is_unwatched(&observed) => Ok(Next::LookAgain),
-        None => Ok(Next::AwaitChange),
+        None => Ok(due.map_or(Next::AwaitChange, |due| Next::At(until(due, now)))),
     }
 }
 
@@ -167,6 +169,10 @@ fn is_unwatched(observed: &Observed) -> bool {
     findings.iter().any(|(_, finding)| finding.unwatched)
 }
 
+fn until(due: Timestamp, now: Timestamp) -> Duration {
+    Duration::try_from(due.duration_since(now)).unwrap_or_default()
+}
+
 /// What is to happen with a stack after a reconcile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
@@ -174,11 +180,14 @@ pub enum Next {
     AwaitChange,
     /// What is in the way is not watched: look again after a while.
     LookAgain,
+    /// Something is due after this time, though nothing may happen until then.
+    At(Duration),
 }
 
 struct Success {
     observed: Observed,
     url: String,
+    due: Option<Timestamp>,
 }
 
 struct Failure {
@@ -215,6 +224,7 @@ async fn pipeline(
         written: &context.written,
         stack: &key,
         uid: &stack.uid,
+        certificates: &inputs.certificates,
     };
     let applied = Box::pin(writer.apply(desired, &inputs))
         .instrument(spans::step("apply"))
@@ -232,6 +242,7 @@ async fn pipeline(
     Ok(Success {
         observed,
         url: stack.public_url,
+        due: inputs.due(),
     })
 }
 

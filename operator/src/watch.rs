@@ -8,6 +8,7 @@ use futures::stream::{FuturesUnordered, Stream, StreamExt as _};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{
     ConfigMap, Event as CoreEvent, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount,
 };
@@ -65,6 +66,7 @@ pub fn children<'a>(
         // Of these it does not, but it changes all the time.
         scope.child::<PodDisruptionBudget>(),
         scope.child::<HorizontalPodAutoscaler>(),
+        scope.child::<Job>(),
     ];
     let kinds = tasks.len();
     let mut all: FuturesUnordered<Task<'a>> = tasks.into_iter().collect();

@@ -109,14 +109,6 @@ fn what_is_not_built_yet_is_refused_and_not_ignored() {
             "spec.postgres.cloudNativePG",
         ),
         (
-            "{postgres: {managed: {parameters: {work_mem: 8MB}}}}",
-            "spec.postgres.managed.parameters",
-        ),
-        (
-            "{ingress: {host: a.b, tls: {selfSigned: true}}}",
-            "spec.ingress.tls.selfSigned",
-        ),
-        (
             "{ingress: {host: a.b, tls: {issuerRef: {name: a}}}}",
             "spec.ingress.tls.issuerRef",
         ),
@@ -134,6 +126,17 @@ fn what_is_not_built_yet_is_refused_and_not_ignored() {
             "{spec}: {refused}"
         );
     }
+}
+
+#[test]
+fn certificates_by_the_stacks_own_authority_and_settings_of_the_database() {
+    insta::assert_snapshot!(of_spec(
+        r"
+  postgres:
+    managed: {parameters: {shared_buffers: 256MB, log_line_prefix: '%m $(HOSTNAME) '}}
+  ingress: {host: auth.example.com, tls: {selfSigned: true}}
+"
+    ));
 }
 
 #[test]

@@ -35,7 +35,7 @@ make_cluster() { # OPTIONS...
   initdb -D "$PGDATA" --username="$POSTGRES_USER" "$@" ${POSTGRES_INITDB_ARGS:-}
 }
 
-init() {
+init() { # [OPTIONS...]: of the server
   file_env POSTGRES_PASSWORD
   file_env POSTGRES_USER postgres
   file_env POSTGRES_DB "$POSTGRES_USER"
@@ -52,7 +52,10 @@ init() {
   echo "listen_addresses = '*'" >>"$PGDATA/postgresql.conf"
   # Only over the socket until the scripts are done: a client never meets a half-made database.
   export PGPASSWORD=$POSTGRES_PASSWORD
-  NOTIFY_SOCKET='' pg_ctl -D "$PGDATA" -o "-c listen_addresses='' -p ${PGPORT:-5432}" -w start
+  # With the same arguments as the server that follows, quoted for pg_ctl's shell.
+  local options
+  options=$(printf '%q ' "$@" -c listen_addresses='' -p "${PGPORT:-5432}")
+  NOTIFY_SOCKET='' pg_ctl -D "$PGDATA" -o "$options" -w start
   [ "$POSTGRES_DB" = postgres ] || createdb -U "$POSTGRES_USER" --maintenance-db=postgres "$POSTGRES_DB"
   shopt -s nullglob
   run_init_files
@@ -67,5 +70,5 @@ if [ "$(id -u)" = 0 ]; then
   chown -R postgres "$PGDATA"
   exec gosu postgres "$0" "$@"
 fi
-[ -s "$PGDATA/PG_VERSION" ] || init
+[ -s "$PGDATA/PG_VERSION" ] || init "${@:2}"
 exec "$@"

@@ -7,8 +7,10 @@
 )]
 
 mod at_rest;
+mod certificate_renewal;
 mod credentials_missing;
 mod database_killed;
+mod database_tls;
 mod delete_policy;
 mod drain;
 mod failover;

@@ -23,7 +23,8 @@ async fn a_missing_certificate_is_named_and_can_be_made() {
     site.condition("shop", ApiReady, ("True", "Ready")).await;
     assert_eq!(site.now("shop", Ready).await.0, "False");
 
-    let value = || ByteString(b"not looked into".to_vec());
+    let made = rcgen::generate_simple_self_signed(["shop.example.com".to_owned()]).unwrap();
+    let value = |text: String| ByteString(text.into_bytes());
     let secret = Secret {
         metadata: ObjectMeta {
             name: Some("shop-cert".to_owned()),
@@ -32,8 +33,11 @@ async fn a_missing_certificate_is_named_and_can_be_made() {
         type_: Some("kubernetes.io/tls".to_owned()),
         data: Some(
             [
-                ("tls.crt".to_owned(), value()),
-                ("tls.key".to_owned(), value()),
+                ("tls.crt".to_owned(), value(made.cert.pem())),
+                (
+                    "tls.key".to_owned(),
+                    value(made.signing_key.serialize_pem()),
+                ),
             ]
             .into(),
         ),

@@ -5,9 +5,11 @@
 //! field manager, so that what others add to it stays; and one that is as it
 //! was after our last write, and was not edited since, is left alone.
 
+mod certificates;
 mod kept;
 mod ownership;
 mod parts;
+mod reload;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,6 +20,7 @@ use kube::{Client, Resource as _, ResourceExt as _};
 
 use authstack_crds::AuthStack;
 
+use super::certificates::Certificates;
 use super::children::{Child, ChildKey, Children, Live, StackKey, fingerprint};
 use super::dereference::Inputs;
 use super::desired::{Desired, Prepared, Stage};
@@ -96,6 +99,8 @@ pub struct Applier<'a> {
     pub stack: &'a StackKey,
     /// The stack's uid: what owner references must say.
     pub uid: &'a str,
+    /// The certificates, and what was found in their place.
+    pub certificates: &'a Certificates,
 }
 
 impl Applier<'_> {
@@ -116,9 +121,11 @@ impl Applier<'_> {
             credentials,
             signing_keys,
             binding,
+            authority,
             postgres,
             api,
             nginx,
+            ingress_tls,
             ingress,
         } = desired;
         let credentials = self
@@ -129,6 +136,8 @@ impl Applier<'_> {
             _ => None,
         };
         let binding = self.child(Component::Nginx, binding).await?;
+        let found = self.certificates.authority.found.clone();
+        let authority = self.kept(authority, found).await?;
         // Boxed: the objects inside are large, and the stack of a task is not.
         let postgres = match postgres {
             Some(postgres) => Some(Box::pin(self.postgres(postgres)).await?),
@@ -136,6 +145,13 @@ impl Applier<'_> {
         };
         let api = Box::pin(self.api(api)).await?;
         let nginx = Box::pin(self.nginx(&api, nginx)).await?;
+        let ingress_tls = match ingress_tls {
+            Some(secret) => {
+                let leaf = self.certificates.ingress.as_ref();
+                Some(self.leaf(Component::Ingress, secret, leaf).await?)
+            }
+            None => None,
+        };
         let ingress = if let Some(ingress) = ingress {
             Some(self.child(Component::Ingress, ingress).await?)
         } else {
@@ -147,9 +163,11 @@ impl Applier<'_> {
             credentials,
             signing_keys,
             binding,
+            authority,
             postgres,
             api,
             nginx,
+            ingress_tls,
             ingress,
         })
     }
@@ -166,14 +184,7 @@ impl Applier<'_> {
         object: &K,
         first: &K,
     ) -> Result<Outcome, Error> {
-        match self.ensure(part, object, first).await {
-            Ok(live) => Ok(Outcome::Live(live)),
-            Err(error) if error.is_retryable() => Err(error),
-            Err(error) => Ok(Outcome::Refused {
-                reason: error.reason(),
-                message: error.to_string(),
-            }),
-        }
+        outcome(self.ensure(part, object, first).await)
     }
 
     async fn ensure<K: Child>(
@@ -323,5 +334,17 @@ impl Applier<'_> {
 
     fn objects<K: Child>(&self) -> Api<K> {
         Api::namespaced(self.client.clone(), &self.stack.namespace)
+    }
+}
+
+/// What cannot be mended by trying again is an outcome.
+fn outcome(result: Result<Arc<Live>, Error>) -> Result<Outcome, Error> {
+    match result {
+        Ok(live) => Ok(Outcome::Live(live)),
+        Err(error) if error.is_retryable() => Err(error),
+        Err(error) => Ok(Outcome::Refused {
+            reason: error.reason(),
+            message: error.to_string(),
+        }),
     }
 }

@@ -72,11 +72,22 @@ pub enum State {
     Plain,
     /// How far pods are rolled out.
     Rollout(Rollout),
+    /// How a Job ended, if it has.
+    Job(Option<JobEnd>),
     /// Whether a controller gave the Ingress an address.
     Ingress {
         /// It did.
         has_address: bool,
     },
+}
+
+/// How a Job ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JobEnd {
+    /// It did its work.
+    Complete,
+    /// It gave up; this is why.
+    Failed(String),
 }
 
 /// How far pods are rolled out, as the workload's controller says.

@@ -2,6 +2,7 @@
 //!
 //! Secrets are generated here, at the edge, and handed to pure builders.
 
+mod certificates;
 mod database_url;
 mod settings;
 mod signing_keys;
@@ -13,12 +14,14 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::jiff::Timestamp;
 use kube::{Api, Client, ResourceExt as _};
 use rand::Rng as _;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use authstack_crds::{AuthStack, PostgresSpec, SecretKeyRef, SigningAlgorithm};
 
+use super::certificates::{Certificates, Exposed};
 use super::digest::{digest, hex};
 use super::error::{Error, api};
 use super::labels::{INSTANCE, MANAGED_BY, OPERATOR};
@@ -37,8 +40,14 @@ pub struct Inputs {
     pub settings: Settings,
     /// The URLs of an external database.
     pub external: Option<External>,
+    /// The certificates that the stack's own authority signs.
+    pub certificates: Certificates,
     /// The Ingress's certificate.
     pub tls: Reference,
+    /// What that says, where somebody else made it and it is there.
+    pub exposed: Option<Exposed>,
+    /// When all this was read.
+    pub now: Timestamp,
     /// The major version that the data volume's label names, if there is a
     /// volume that this stack would take up.
     pub volume_major: Option<String>,
@@ -112,9 +121,21 @@ impl Inputs {
             }),
             settings: Settings::none(),
             external: None,
+            certificates: Certificates::placeholders(),
             tls: Reference::Found,
+            exposed: None,
+            now: Timestamp::UNIX_EPOCH,
             volume_major: None,
         }
+    }
+
+    /// When something about the stack will have to be looked at again, though
+    /// nothing happens until then.
+    #[must_use]
+    pub fn due(&self) -> Option<Timestamp> {
+        let exposed = self.exposed.as_ref();
+        let exposed = exposed.and_then(|exposed| exposed.due(self.now));
+        self.certificates.due().into_iter().chain(exposed).min()
     }
 }
 
@@ -175,13 +196,18 @@ pub async fn dereference(
         SigningAlgorithm::EdDsa => Some(signing_keys::signing_keys(client, &secrets, names).await?),
         SigningAlgorithm::Hs256 => None,
     };
+    let now = Timestamp::now();
+    let (tls, exposed) = tls(&secrets, stack).await?;
     Ok(Inputs {
         credentials,
         credentials_meta: found.map(|secret| secret.metadata),
         signing_keys,
         settings: settings::settings(client, names, &spec.api, &spec.tokens.signing).await?,
         external: external(&secrets, &spec.postgres).await?,
-        tls: tls(&secrets, stack).await?,
+        certificates: certificates::certificates(&secrets, stack, names, now).await?,
+        tls,
+        exposed,
+        now,
         volume_major: claim.and_then(|claim| claim.labels?.remove(POSTGRES_MAJOR)),
     })
 }
@@ -308,26 +334,34 @@ async fn external(secrets: &Api<Secret>, spec: &PostgresSpec) -> Result<Option<E
     Ok(Some(external))
 }
 
-async fn tls(secrets: &Api<Secret>, stack: &AuthStack) -> Result<Reference, Error> {
+async fn tls(
+    secrets: &Api<Secret>,
+    stack: &AuthStack,
+) -> Result<(Reference, Option<Exposed>), Error> {
     let ingress = Some(&stack.spec.ingress).filter(|ingress| ingress.enabled);
     let tls = ingress.and_then(|ingress| ingress.tls.as_ref());
     let Some(name) = tls.and_then(|tls| tls.secret_name.as_ref()) else {
-        return Ok(Reference::None);
+        return Ok((Reference::None, None));
     };
-    Ok(match read(secrets, name).await? {
-        None => Reference::Missing(format!(
+    let host = stack.spec.ingress.host.as_ref();
+    let missing = |message| Ok((Reference::Missing(message), None));
+    match read(secrets, name).await? {
+        None => missing(format!(
             "Secret {name} does not exist: create it with type kubernetes.io/tls and the certificate for {}",
-            stack.spec.ingress.host.as_deref().unwrap_or("the host"),
+            host.map_or("the host", String::as_str),
         )),
         Some(secret)
             if text(&secret, "tls.crt").is_none() || text(&secret, "tls.key").is_none() =>
         {
-            Reference::Missing(format!(
+            missing(format!(
                 "Secret {name} has no tls.crt and tls.key: it must have the type kubernetes.io/tls"
             ))
         }
-        Some(_) => Reference::Found,
-    })
+        Some(secret) => {
+            let exposed = certificates::exposed(&secret, host);
+            Ok((Reference::Found, Some(exposed)))
+        }
+    }
 }
 
 fn text(secret: &Secret, key: &str) -> Option<SecretString> {

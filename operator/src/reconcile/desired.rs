@@ -7,6 +7,7 @@
 mod api;
 mod autoscaler;
 mod binding;
+mod certificates;
 mod credentials;
 mod disruption_budget;
 mod ingress;
@@ -15,10 +16,12 @@ mod nginx;
 mod nginx_conf;
 mod pod;
 mod postgres;
+mod postgres_reload;
 mod signing_keys;
 
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
@@ -30,7 +33,7 @@ use authstack_crds::{AuthStack, DeletionPolicy};
 use super::dereference::Inputs;
 use super::labels;
 use super::names::Component;
-use super::validate::{Database, Signing, Stack};
+use super::validate::{Database, Signing, Stack, Tls};
 
 /// How far the children have come.
 pub trait Stage {
@@ -54,12 +57,16 @@ pub struct Desired<S: Stage> {
     pub signing_keys: Option<S::Child<Secret>>,
     /// What client workloads need to know.
     pub binding: S::Child<Secret>,
+    /// The authority that signs the stack's certificates.
+    pub authority: S::Child<Secret>,
     /// The database, if the operator runs it.
     pub postgres: Option<Postgres<S>>,
     /// The API.
     pub api: Api<S>,
     /// The reverse proxy.
     pub nginx: Nginx<S>,
+    /// The Ingress's certificate, if the stack's own authority signs it.
+    pub ingress_tls: Option<S::Child<Secret>>,
     /// The way in, if there is one.
     pub ingress: Option<S::Child<Ingress>>,
 }
@@ -68,6 +75,8 @@ pub struct Desired<S: Stage> {
 pub struct Postgres<S: Stage> {
     /// What its pod runs as.
     pub service_account: S::Child<ServiceAccount>,
+    /// What it proves itself with.
+    pub tls: S::Child<Secret>,
     /// What its first boot does.
     pub config_map: S::Child<ConfigMap>,
     /// Where clients find it.
@@ -80,12 +89,16 @@ pub struct Postgres<S: Stage> {
     pub job_network_policy: Option<S::Child<NetworkPolicy>>,
     /// Its pod and volume.
     pub stateful_set: S::Child<StatefulSet>,
+    /// What has it read its certificate again, if that is due.
+    pub reload: Option<S::Child<Job>>,
 }
 
 /// The objects of the API.
 pub struct Api<S: Stage> {
     /// What its pods run as.
     pub service_account: S::Child<ServiceAccount>,
+    /// What it proves itself with.
+    pub tls: S::Child<Secret>,
     /// Where nginx finds it.
     pub service: S::Child<Service>,
     /// Who may connect to its pods, and whom they may connect to.
@@ -129,10 +142,14 @@ impl Desired<Prepared> {
 /// Builds every child of a stack.
 #[must_use]
 pub fn build(stack: &Stack, inputs: &Inputs) -> Desired<Prepared> {
-    let postgres = match &stack.database {
-        Database::Managed(postgres) => Some(postgres::build(stack, postgres)),
-        Database::CloudNativePg(_) | Database::External { .. } => None,
+    let own = &inputs.certificates;
+    let postgres = match (&stack.database, &own.postgres) {
+        (Database::Managed(postgres), Some(leaf)) => Some(postgres::build(stack, postgres, leaf)),
+        (Database::Managed(_) | Database::CloudNativePg(_) | Database::External { .. }, _) => None,
     };
+    let is_self_signed = |ingress: &super::validate::Ingress| ingress.tls == Some(Tls::SelfSigned);
+    let ingress_leaf = own.ingress.as_ref();
+    let ingress_leaf = ingress_leaf.filter(|_| stack.ingress.as_ref().is_some_and(is_self_signed));
     Desired {
         credentials: credentials::build(stack, &inputs.credentials),
         signing_keys: inputs
@@ -141,9 +158,13 @@ pub fn build(stack: &Stack, inputs: &Inputs) -> Desired<Prepared> {
             .filter(|_| stack.tokens.signing == Signing::EdDsa)
             .map(|keys| signing_keys::build(stack, keys)),
         binding: binding::build(stack),
+        authority: certificates::authority(stack, &own.authority),
         postgres,
-        api: api::build(stack),
+        api: api::build(stack, &own.api),
         nginx: nginx::build(stack),
+        ingress_tls: ingress_leaf.map(|leaf| {
+            certificates::leaf(stack, Component::Ingress, stack.names.ingress_tls(), leaf)
+        }),
         ingress: stack
             .ingress
             .as_ref()

@@ -65,6 +65,26 @@ pub enum Error {
     #[error("a key to sign tokens with could not be made")]
     KeyGeneration,
 
+    /// The Secret of the stack's authority holds none that could sign.
+    #[error(
+        "Secret {secret} holds no usable certificate authority, {problem}: restore it from a backup, or delete it to have a new one made, which clients that trust the old one must then be told of; the stack is left as it is"
+    )]
+    AuthorityInvalid {
+        /// The Secret.
+        secret: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+
+    /// A certificate could not be made.
+    #[error("making the certificate for Secret {secret}: {source}")]
+    Certificate {
+        /// The Secret that was to hold it.
+        secret: String,
+        /// Why.
+        source: rcgen::Error,
+    },
+
     /// The retained volume was written by another major version.
     #[error(
         "the data volume {claim} was written by PostgreSQL {found} and spec.postgres.managed.major is {wanted}: set it to {found}, or delete the PersistentVolumeClaim if its data may be lost"
@@ -127,6 +147,8 @@ impl Error {
             Self::CredentialsInvalid { .. } => "CredentialsInvalid",
             Self::SigningKeysMissing { .. } => "SigningKeysMissing",
             Self::KeyGeneration => "KeyGenerationFailed",
+            Self::AuthorityInvalid { .. } => "AuthorityInvalid",
+            Self::Certificate { .. } => "CertificateFailed",
             Self::MajorMismatch { .. } => "MajorMismatch",
             Self::NameTaken { .. } => "NameTaken",
             Self::StillDeleting { .. } => "StillDeleting",
@@ -148,9 +170,10 @@ impl Error {
             | Self::CredentialsMissing { .. }
             | Self::CredentialsInvalid { .. }
             | Self::SigningKeysMissing { .. }
+            | Self::AuthorityInvalid { .. }
             | Self::MajorMismatch { .. }
             | Self::NameTaken { .. } => false,
-            Self::StillDeleting { .. } | Self::KeyGeneration => true,
+            Self::StillDeleting { .. } | Self::KeyGeneration | Self::Certificate { .. } => true,
             Self::Api { source, .. } => !is_refusal(source),
         }
     }
@@ -176,12 +199,14 @@ impl Error {
             Self::CredentialsMissing { .. }
             | Self::CredentialsInvalid { .. }
             | Self::SigningKeysMissing { .. }
+            | Self::AuthorityInvalid { .. }
             | Self::KeyGeneration => Some(Component::Credentials),
             Self::MajorMismatch { .. } => Some(Component::Postgres),
             Self::NameTaken { component, .. } => Some(*component),
             Self::UnsupportedVersion { .. }
             | Self::InvalidSpec { .. }
             | Self::StillDeleting { .. }
+            | Self::Certificate { .. }
             | Self::Api { .. } => None,
         }
     }

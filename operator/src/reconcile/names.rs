@@ -27,6 +27,9 @@ pub const CONFIG_CHECKSUM: &str = "auth.dataviv.com/config-checksum";
 /// API. nginx looks its address up when it starts, and one that was made anew
 /// has another.
 pub const UPSTREAM_UID: &str = "auth.dataviv.com/upstream-uid";
+/// Annotation on the Secret with the database's certificate: the server is to
+/// read its certificate again, and is not known to have done so.
+pub const RELOAD_DUE: &str = "auth.dataviv.com/reload-due";
 /// Label on a data volume's claim: the major version of PostgreSQL that wrote it.
 pub const POSTGRES_MAJOR: &str = "auth.dataviv.com/postgres-major";
 
@@ -43,6 +46,16 @@ pub mod credential {
     pub const RUNTIME_PASSWORD: &str = "runtime-password";
     /// The key that signs tokens.
     pub const SECRET_KEY: &str = "secret-key";
+}
+
+/// Keys of a Secret with a certificate: the first two are Kubernetes' own.
+pub mod tls {
+    /// The certificate, in PEM.
+    pub const CERTIFICATE: &str = "tls.crt";
+    /// Its private key, in PEM.
+    pub const KEY: &str = "tls.key";
+    /// What clients are to trust, in PEM.
+    pub const TRUST: &str = "ca.crt";
 }
 
 /// The parts of a stack, as the `app.kubernetes.io/component` label has them.
@@ -106,6 +119,12 @@ impl Names {
         format!("{}-binding", self.stack)
     }
 
+    /// The Secret with the authority that signs the stack's certificates.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        format!("{}-ca", self.stack)
+    }
+
     /// What belongs to the database: StatefulSet, Service, ConfigMap.
     #[must_use]
     pub fn postgres(&self) -> String {
@@ -124,6 +143,21 @@ impl Names {
         format!("{}-job", self.postgres())
     }
 
+    /// The Secret with the database's certificate.
+    #[must_use]
+    pub fn postgres_tls(&self) -> String {
+        format!("{}-postgres-tls", self.stack)
+    }
+
+    /// The Job that has the database read its certificate again; the digest
+    /// tells one certificate's from the next one's. A Job's name is a label of
+    /// its pods, so 63 characters are all there is.
+    #[must_use]
+    pub fn postgres_reload(&self, digest: &str) -> String {
+        let digest = digest.get(..6).unwrap_or(digest);
+        format!("{}-postgres-reload-{digest}", self.stack)
+    }
+
     /// The claim of the data volume, as the StatefulSet controller names it.
     #[must_use]
     pub fn data_claim(&self) -> String {
@@ -134,6 +168,12 @@ impl Names {
     #[must_use]
     pub fn api(&self) -> String {
         format!("{}-api", self.stack)
+    }
+
+    /// The Secret with the API's certificate.
+    #[must_use]
+    pub fn api_tls(&self) -> String {
+        format!("{}-api-tls", self.stack)
     }
 
     /// What belongs to nginx: Deployment, Service, ConfigMap.

@@ -2,7 +2,9 @@
 //!
 //! Pure, and fed with objects that the API server returned, never with wishes.
 
-use authstack_crds::ConditionType;
+mod certificates;
+
+use authstack_crds::{CertificateStatus, ConditionType};
 
 use super::apply::{Applied, Outcome};
 use super::children::{Known, Live, Rollout, State};
@@ -32,6 +34,8 @@ pub struct Observed {
     pub api_pods: Option<Pods>,
     /// Whether the Secret for client workloads is there.
     pub binding: bool,
+    /// The certificates in use, if they were looked at.
+    pub certificates: Option<Vec<CertificateStatus>>,
 }
 
 /// Numbers of pods.
@@ -59,6 +63,7 @@ impl Observed {
             serving: _,
             api_pods: _,
             binding: _,
+            certificates: _,
         } = self;
         [
             (ConditionType::CredentialsReady, credentials),
@@ -88,9 +93,11 @@ pub fn needs_details(applied: &Desired<Applied>) -> bool {
         credentials: _,
         signing_keys: _,
         binding: _,
+        authority: _,
         postgres,
         api,
         nginx,
+        ingress_tls: _,
         ingress: _,
     } = applied;
     let database = postgres.as_ref().map(|postgres| &postgres.stateful_set);
@@ -109,13 +116,16 @@ pub fn observe(inputs: &Inputs, applied: &Desired<Applied>, details: &Details) -
         credentials,
         signing_keys,
         binding,
+        authority,
         postgres,
         api,
         nginx,
+        ingress_tls,
         ingress,
     } = applied;
     let Api {
         service_account: api_account,
+        tls: api_tls,
         service: api_service,
         network_policy: api_policy,
         disruption_budget: api_budget,
@@ -130,7 +140,7 @@ pub fn observe(inputs: &Inputs, applied: &Desired<Applied>, details: &Details) -
         disruption_budget: nginx_budget,
         deployment: nginx_pods,
     } = nginx;
-    let objects = [api_account, api_service, api_budget, api_pods];
+    let objects = [api_account, api_tls, api_service, api_budget, api_pods];
     let api = refused(objects.into_iter().chain(api_policy).chain(autoscaler))
         .or_else(|| missing(&inputs.settings.reference))
         .unwrap_or_else(|| workload(Component::Api, live(api_pods), details));
@@ -155,16 +165,17 @@ pub fn observe(inputs: &Inputs, applied: &Desired<Applied>, details: &Details) -
         (finding, serves)
     };
     Observed {
-        credentials: refused([credentials])
+        credentials: refused([credentials, authority])
             .or_else(|| refused([signing_keys.as_ref()?]))
-            .unwrap_or_else(|| Finding::ready("Ready", "the credentials are there")),
+            .unwrap_or_else(|| certificates::credentials(inputs)),
         serving: database_serves && some_ready(api_pods) && some_ready(nginx_pods),
         database,
         api,
         nginx,
-        ingress: ingress_finding(ingress.as_ref(), &inputs.tls),
+        ingress: ingress_finding(ingress.as_ref(), ingress_tls.as_ref(), inputs),
         api_pods,
         binding: live(binding).is_some(),
+        certificates: Some(certificates::in_use(inputs, applied)),
     }
 }
 
@@ -196,6 +207,7 @@ pub fn observe_unapplied(names: &Names, children: &Known) -> Observed {
         },
         api_pods,
         binding: of("Secret", names.binding()).is_some(),
+        certificates: None,
     }
 }
 
@@ -231,7 +243,7 @@ fn missing(reference: &Reference) -> Option<Finding> {
 fn rollout(live: &Live) -> Option<&Rollout> {
     match &live.state {
         State::Rollout(rollout) => Some(rollout),
-        State::Plain | State::Ingress { .. } => None,
+        State::Plain | State::Ingress { .. } | State::Job(_) => None,
     }
 }
 
@@ -259,23 +271,31 @@ fn is_complete(rollout: &Rollout) -> bool {
 fn managed(postgres: &Postgres<Applied>, details: &Details) -> Finding {
     let Postgres {
         service_account,
+        tls,
         config_map,
         service,
         headless_service,
         network_policy,
         job_network_policy,
         stateful_set,
+        reload,
     } = postgres;
     let objects = [
         service_account,
+        tls,
         config_map,
         service,
         headless_service,
         stateful_set,
     ];
     let policies = network_policy.iter().chain(job_network_policy);
-    refused(objects.into_iter().chain(policies))
-        .unwrap_or_else(|| workload(Component::Postgres, live(stateful_set), details))
+    refused(objects.into_iter().chain(policies).chain(reload)).unwrap_or_else(|| {
+        let finding = workload(Component::Postgres, live(stateful_set), details);
+        match certificates::reload_failure(reload.as_ref()) {
+            Some(failure) if finding.ready == Some(true) => failure,
+            _ => finding,
+        }
+    })
 }
 
 /// The operator does not connect to a database that it does not run; the API's
@@ -294,21 +314,34 @@ fn external(inputs: &Inputs, api: Option<Pods>) -> Finding {
     }
 }
 
-fn ingress_finding(ingress: Option<&Outcome>, tls: &Reference) -> Finding {
+fn ingress_finding(
+    ingress: Option<&Outcome>,
+    certificate: Option<&Outcome>,
+    inputs: &Inputs,
+) -> Finding {
+    if let Some(finding) = certificate.and_then(|certificate| refused([certificate])) {
+        return finding;
+    }
     match ingress {
         None => Finding::ready("Disabled", "spec.ingress.enabled is false"),
         Some(Outcome::Refused { reason, message }) => Finding::refused(reason, message),
-        Some(Outcome::Live(live)) => match (tls, &live.state) {
+        Some(Outcome::Live(live)) => match (&inputs.tls, &live.state) {
             (Reference::Missing(message), _) => Finding::stalled("SecretNotFound", message),
-            (_, State::Ingress { has_address: true }) => {
-                Finding::ready("Ready", "the Ingress has an address")
-            }
-            // There may be no controller that ever gives it one.
-            _ => Finding::ready(
-                "AddressPending",
-                "the Ingress is applied; no controller has given it an address yet",
-            ),
+            (_, state) => certificates::exposed(inputs).unwrap_or_else(|| addressed(state)),
         },
+    }
+}
+
+fn addressed(state: &State) -> Finding {
+    match state {
+        State::Ingress { has_address: true } => {
+            Finding::ready("Ready", "the Ingress has an address")
+        }
+        // There may be no controller that ever gives it one.
+        _ => Finding::ready(
+            "AddressPending",
+            "the Ingress is applied; no controller has given it an address yet",
+        ),
     }
 }
 

@@ -102,9 +102,11 @@ fn print(out: &mut String, desired: Desired<Prepared>) -> Result<(), Error> {
         credentials,
         signing_keys,
         binding,
+        authority,
         postgres,
         api,
         nginx,
+        ingress_tls,
         ingress,
     } = desired;
     document(out, &readable(credentials))?;
@@ -112,26 +114,34 @@ fn print(out: &mut String, desired: Desired<Prepared>) -> Result<(), Error> {
         document(out, &readable(signing_keys))?;
     }
     document(out, &readable(binding))?;
+    document(out, &readable(authority))?;
     if let Some(postgres) = postgres {
         let Postgres {
             service_account,
+            tls,
             config_map,
             service,
             headless_service,
             network_policy,
             job_network_policy,
             stateful_set,
+            reload,
         } = postgres;
         document(out, &service_account)?;
+        document(out, &readable(tls))?;
         document(out, &config_map)?;
         document(out, &service)?;
         document(out, &headless_service)?;
         optional(out, network_policy.as_ref())?;
         optional(out, job_network_policy.as_ref())?;
         document(out, &stateful_set)?;
+        if let Some(reload) = reload {
+            document(out, &reload)?;
+        }
     }
     let Api {
         service_account,
+        tls,
         service,
         network_policy,
         disruption_budget,
@@ -139,6 +149,7 @@ fn print(out: &mut String, desired: Desired<Prepared>) -> Result<(), Error> {
         autoscaler,
     } = api;
     document(out, &service_account)?;
+    document(out, &readable(tls))?;
     document(out, &service)?;
     optional(out, network_policy.as_ref())?;
     document(out, &disruption_budget)?;
@@ -158,6 +169,7 @@ fn print(out: &mut String, desired: Desired<Prepared>) -> Result<(), Error> {
     optional(out, network_policy.as_ref())?;
     document(out, &disruption_budget)?;
     document(out, &deployment)?;
+    optional(out, ingress_tls.map(readable).as_ref())?;
     optional(out, ingress.as_ref())
 }
 

@@ -83,7 +83,11 @@ pub fn status(
             .map(|names| BindingStatus {
                 name: names.binding(),
             }),
-        certificates: previous.certificates.clone(),
+        certificates: verdict
+            .observed
+            .certificates
+            .clone()
+            .unwrap_or_else(|| previous.certificates.clone()),
     }
 }
 

@@ -104,7 +104,6 @@ fn pinned(version: &str) -> Result<&'static Pinned, Error> {
 /// taken and ignored.
 fn check_built(spec: &AuthStackSpec) -> Result<(), Error> {
     let postgres = &spec.postgres;
-    let managed = postgres.managed.as_ref();
     let tls = spec.ingress.tls.as_ref();
     let asked = [
         ("spec.paused", spec.paused),
@@ -114,16 +113,8 @@ fn check_built(spec: &AuthStackSpec) -> Result<(), Error> {
             postgres.cloud_native_pg.is_some(),
         ),
         (
-            "spec.postgres.managed.parameters",
-            managed.is_some_and(|managed| !managed.parameters.is_empty()),
-        ),
-        (
             "spec.ingress.tls.issuerRef",
             tls.is_some_and(|tls| tls.issuer_ref.is_some()),
-        ),
-        (
-            "spec.ingress.tls.selfSigned",
-            tls.is_some_and(|tls| tls.self_signed),
         ),
         ("spec.httpRoute", spec.http_route.is_some()),
         ("spec.monitoring.podMonitor", spec.monitoring.pod_monitor),

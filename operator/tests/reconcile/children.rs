@@ -22,7 +22,14 @@ async fn an_empty_spec_becomes_all_children_and_then_nothing_is_written() {
         site.built("shop").await;
         assert_eq!(
             names::<Secret>(&site).await,
-            ["shop-binding", "shop-credentials", "shop-signing-keys"]
+            [
+                "shop-api-tls",
+                "shop-binding",
+                "shop-ca",
+                "shop-credentials",
+                "shop-postgres-tls",
+                "shop-signing-keys"
+            ]
         );
         assert_eq!(
             names::<ConfigMap>(&site).await,

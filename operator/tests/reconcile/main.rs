@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod autoscaling;
+mod certificates;
 mod children;
 mod data;
 mod keys;

@@ -20,7 +20,7 @@ use kube::{Client, Config, Resource};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::support::account::operator_account;
+use super::support::account::{impersonating, operator_account};
 use super::support::{default_storage_class, define};
 pub(crate) use super::support::{eventually, in_namespace};
 
@@ -45,6 +45,17 @@ impl Site {
         define(config).await;
         default_storage_class(config).await;
         let account = operator_account(config, namespace).await;
+        Self::controlled(config, account, namespace)
+    }
+
+    /// The same namespace with another controller, which remembers nothing.
+    pub(crate) fn restarted(self, config: &Config) -> Self {
+        self.stop.cancel();
+        let account = impersonating(config, &self.namespace);
+        Self::controlled(config, account, &self.namespace)
+    }
+
+    fn controlled(config: &Config, account: Config, namespace: &str) -> Self {
         let site = Self {
             admin: Client::try_from(config.clone()).unwrap(),
             namespace: namespace.to_owned(),

@@ -8,6 +8,7 @@ use kube::ResourceExt as _;
 use kube::api::{ListParams, PostParams};
 use serde_json::json;
 
+use super::certificates::made_for;
 use super::site::{SOON, Site, eventually, in_namespace, names};
 
 #[tokio::test]
@@ -75,6 +76,11 @@ async fn a_missing_certificate_is_said_and_heals() {
             json!({"tls.crt": "certificate", "tls.key": "key"}),
         )
         .await;
+        // What it holds is looked into (`certificates.rs`).
+        site.condition("shop", of, ("False", "CertificateInvalid"))
+            .await;
+        let off = json!({"host": "a.example.com"});
+        site.apply("shop", json!({"ingress": off})).await;
         site.condition("shop", of, ("True", "AddressPending")).await;
         site.condition("shop", ConditionType::Stalled, ("False", "NoProblem"))
             .await;
@@ -93,8 +99,7 @@ async fn a_stall_that_comes_again_is_the_same_event_counted_twice() {
             site.condition("shop", ConditionType::Stalled, wanted).await;
         };
         stalled(true).await;
-        let data = json!({"tls.crt": "certificate", "tls.key": "key"});
-        site.secret("shop-tls", data).await;
+        site.secret("shop-tls", made_for("a.example.com", 0)).await;
         stalled(false).await;
         site.delete::<Secret>("shop-tls").await;
         stalled(true).await;

@@ -33,6 +33,11 @@ pub(crate) fn manifest<K: DeserializeOwned>(file: &str, kind: &str) -> K {
 /// end at `namespace`: what the cluster-wide role allows, it allows there.
 pub(crate) async fn operator_account(config: &Config, namespace: &str) -> Config {
     grant(config, namespace, "authstack-operator").await;
+    impersonating(config, namespace)
+}
+
+/// The same, where its rights have been given before.
+pub(crate) fn impersonating(config: &Config, namespace: &str) -> Config {
     let mut account = config.clone();
     let user = format!("system:serviceaccount:{namespace}:authstack-operator");
     for (header, value) in [

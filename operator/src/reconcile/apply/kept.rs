@@ -69,7 +69,11 @@ impl Applier<'_> {
     }
 
     /// The owners that the Secret is to have: everybody else's stay.
-    fn owners(&self, found: &ObjectMeta, ours: &[OwnerReference]) -> Vec<OwnerReference> {
+    pub(super) fn owners(
+        &self,
+        found: &ObjectMeta,
+        ours: &[OwnerReference],
+    ) -> Vec<OwnerReference> {
         let kind = AuthStack::kind(&());
         let others = found
             .owner_references

@@ -19,21 +19,29 @@ impl Applier<'_> {
         let part = Component::Postgres;
         let Postgres {
             service_account,
+            tls,
             config_map,
             service,
             headless_service,
             network_policy,
             job_network_policy,
             stateful_set,
+            reload,
         } = postgres;
+        let leaf = self.certificates.postgres.as_ref();
         Ok(Postgres {
             service_account: self.child(part, service_account).await?,
+            tls: self.leaf(part, tls, leaf).await?,
             config_map: self.child(part, config_map).await?,
             service: self.child(part, service).await?,
             headless_service: self.child(part, headless_service).await?,
             network_policy: self.policy(part, network_policy).await?,
             job_network_policy: self.policy(part, job_network_policy).await?,
             stateful_set: self.child(part, stateful_set).await?,
+            reload: match (reload, leaf) {
+                (Some(job), Some(leaf)) => Some(self.reload(job, leaf).await?),
+                _ => None,
+            },
         })
     }
 
@@ -41,12 +49,14 @@ impl Applier<'_> {
         let part = Component::Api;
         let Api {
             service_account,
+            tls,
             service,
             network_policy,
             disruption_budget,
             deployment,
             autoscaler,
         } = api;
+        let leaf = Some(&self.certificates.api);
         // Gone before the number of pods is ours again, or it would set another.
         if autoscaler.is_none() {
             self.prune::<HorizontalPodAutoscaler>(&HashSet::new())
@@ -54,6 +64,7 @@ impl Applier<'_> {
         }
         Ok(Api {
             service_account: self.child(part, service_account).await?,
+            tls: self.leaf(part, tls, leaf).await?,
             service: self.child(part, service).await?,
             network_policy: self.policy(part, network_policy).await?,
             disruption_budget: self.child(part, disruption_budget).await?,

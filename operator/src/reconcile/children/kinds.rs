@@ -2,12 +2,13 @@
 
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 
 use super::owned::owns_replicas;
-use super::{Child, Rollout, State, fingerprint};
+use super::{Child, JobEnd, Rollout, State, fingerprint};
 
 impl Child for Secret {
     const KIND: &'static str = "Secret";
@@ -131,6 +132,29 @@ impl Child for Ingress {
         State::Ingress {
             has_address: addresses.is_some_and(|addresses| !addresses.is_empty()),
         }
+    }
+}
+
+impl Child for Job {
+    const KIND: &'static str = "Job";
+
+    fn spec_fingerprint(&self) -> Option<u64> {
+        Some(fingerprint(&self.spec))
+    }
+
+    fn state(&self) -> State {
+        let conditions = self.status.iter().flat_map(|status| &status.conditions);
+        let mut conditions = conditions.flatten();
+        State::Job(conditions.find_map(|condition| {
+            match (condition.type_.as_str(), condition.status.as_str()) {
+                ("Complete", "True") => Some(JobEnd::Complete),
+                ("Failed", "True") => {
+                    let message = condition.message.clone();
+                    Some(JobEnd::Failed(message.unwrap_or_default()))
+                }
+                _ => None,
+            }
+        }))
     }
 }
 

@@ -5,18 +5,19 @@ use k8s_openapi::api::apps::v1::{
 };
 use k8s_openapi::api::core::v1::{
     ConfigMapEnvSource, Container, EnvFromSource, EnvVar, EnvVarSource, PodSpec, SecretEnvSource,
-    SecretKeySelector, Service, ServicePort, ServiceSpec,
+    SecretKeySelector, Service, ServicePort, ServiceSpec, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use authstack_crds::{LogLevel, Registration, SecretKeyRef};
 
 use super::pod::{self, Pace};
-use super::{Api, Prepared, autoscaler, disruption_budget, network_policy, owned};
+use super::{Api, Prepared, autoscaler, certificates, disruption_budget, network_policy, owned};
+use crate::reconcile::certificates::Leaf;
 use crate::reconcile::labels::{self, Map};
 use crate::reconcile::names::{
     API_METRICS_PORT, API_PORT, CONFIG_CHECKSUM, Component, DATABASE, OWNER_ROLE, POSTGRES_PORT,
-    RUNTIME_ROLE, SIGNING_KEYS_FILE, credential,
+    RUNTIME_ROLE, SIGNING_KEYS_FILE, credential, tls,
 };
 use crate::reconcile::validate::{Database, Signing, Stack};
 
@@ -29,11 +30,14 @@ const OWNER_SECRETS: &str = "/run/secrets/owner";
 const RUNTIME_SECRETS: &str = "/run/secrets/database";
 /// What signs tokens.
 const SIGNING_SECRETS: &str = "/run/secrets/signing";
+/// Where the authority is that the managed database's certificate must be of.
+const DATABASE_TRUST: &str = "/run/secrets/postgres-ca";
 
-pub(super) fn build(stack: &Stack) -> Api<Prepared> {
+pub(super) fn build(stack: &Stack, leaf: &Leaf) -> Api<Prepared> {
     let name = stack.names.api();
     Api {
         service_account: pod::service_account(stack, COMPONENT, name.clone()),
+        tls: certificates::leaf(stack, COMPONENT, stack.names.api_tls(), leaf),
         service: service(stack, name.clone()),
         network_policy: network_policy::api(stack),
         disruption_budget: disruption_budget::build(stack, COMPONENT, name.clone()),
@@ -107,6 +111,9 @@ fn pod_spec(stack: &Stack) -> PodSpec {
             volumes.push(pod::secret_volume("runtime", url.name.clone(), &[]));
         }
     }
+    if let Database::Managed(_) = stack.database {
+        volumes.push(secret("postgres-ca", names.postgres_tls(), tls::TRUST));
+    }
     volumes.push(match &stack.tokens.signing {
         Signing::EdDsa => secret("signing", names.signing_keys(), SIGNING_KEYS_FILE),
         Signing::Hs256(None) => secret("signing", names.credentials(), credential::SECRET_KEY),
@@ -132,7 +139,7 @@ fn pod_spec(stack: &Stack) -> PodSpec {
 /// the server itself never holds the owner's credentials.
 fn migrate(stack: &Stack) -> Container {
     let mut env = Vec::new();
-    let mut mounts = None;
+    let mut mounts = database_trust(stack);
     match &stack.database {
         Database::Managed(_) | Database::CloudNativePg(_) => {
             env.push(pod::env("DATABASE_URL", managed_url(stack, OWNER_ROLE)));
@@ -141,7 +148,7 @@ fn migrate(stack: &Stack) -> Container {
                 format!("{OWNER_SECRETS}/{}", credential::OWNER_PASSWORD),
             ));
             env.push(pod::env("RUNTIME_ROLE", RUNTIME_ROLE));
-            mounts = Some(vec![pod::read_only("owner", OWNER_SECRETS)]);
+            mounts.push(pod::read_only("owner", OWNER_SECRETS));
         }
         Database::External {
             owner_url,
@@ -159,7 +166,7 @@ fn migrate(stack: &Stack) -> Container {
         name: "migrate".to_owned(),
         args: Some(vec!["migrate".to_owned()]),
         env: Some(env),
-        volume_mounts: mounts,
+        volume_mounts: Some(mounts).filter(|mounts| !mounts.is_empty()),
         ..container(stack)
     }
 }
@@ -194,6 +201,11 @@ fn serve(stack: &Stack) -> Container {
         ),
     });
     env.extend(settings(stack));
+    let mut mounts = vec![
+        pod::read_only("runtime", RUNTIME_SECRETS),
+        pod::read_only("signing", SIGNING_SECRETS),
+    ];
+    mounts.extend(database_trust(stack));
     let pace = |period, failures| Pace {
         period,
         timeout: 2,
@@ -212,10 +224,7 @@ fn serve(stack: &Stack) -> Container {
         readiness_probe: Some(pace(2, 2).http("/readyz", "metrics")),
         liveness_probe: Some(pace(10, 3).http("/livez", "metrics")),
         env_from: env_from(stack),
-        volume_mounts: Some(vec![
-            pod::read_only("runtime", RUNTIME_SECRETS),
-            pod::read_only("signing", SIGNING_SECRETS),
-        ]),
+        volume_mounts: Some(mounts),
         ..container(stack)
     }
 }
@@ -275,13 +284,28 @@ fn env_from(stack: &Stack) -> Option<Vec<EnvFromSource>> {
     (!sources.is_empty()).then_some(sources)
 }
 
+/// What both containers need to know the managed database by. The file is read
+/// at each connection, so a new one needs no restart.
+fn database_trust(stack: &Stack) -> Vec<VolumeMount> {
+    match stack.database {
+        Database::Managed(_) => vec![pod::read_only("postgres-ca", DATABASE_TRUST)],
+        Database::CloudNativePg(_) | Database::External { .. } => Vec::new(),
+    }
+}
+
 fn managed_url(stack: &Stack, role: &str) -> String {
-    let service = match &stack.database {
-        Database::CloudNativePg(_) => stack.names.cluster_primary(),
-        Database::Managed(_) | Database::External { .. } => stack.names.postgres(),
+    let (service, tls) = match &stack.database {
+        Database::CloudNativePg(_) => (stack.names.cluster_primary(), String::new()),
+        Database::Managed(_) | Database::External { .. } => (
+            stack.names.postgres(),
+            format!(
+                "?sslmode=verify-full&sslrootcert={DATABASE_TRUST}/{}",
+                tls::TRUST
+            ),
+        ),
     };
     let host = stack.names.host(&service);
-    format!("postgres://{role}@{host}:{POSTGRES_PORT}/{DATABASE}")
+    format!("postgres://{role}@{host}:{POSTGRES_PORT}/{DATABASE}{tls}")
 }
 
 fn from_secret(name: &str, reference: &SecretKeyRef) -> EnvVar {

@@ -178,17 +178,11 @@ pub(super) fn read_only(volume: &str, path: &str) -> VolumeMount {
 /// Some keys of a Secret, or all if none is named, as files that only the pod's
 /// own group may read.
 pub(super) fn secret_volume(name: &str, secret: String, keys: &[&str]) -> Volume {
-    let items = keys.iter().map(|key| KeyToPath {
-        key: (*key).to_owned(),
-        path: (*key).to_owned(),
-        ..KeyToPath::default()
-    });
-    let items: Vec<_> = items.collect();
     Volume {
         name: name.to_owned(),
         secret: Some(SecretVolumeSource {
             secret_name: Some(secret),
-            items: (!items.is_empty()).then_some(items),
+            items: Some(items(keys)).filter(|items| !items.is_empty()),
             default_mode: Some(0o440),
             ..SecretVolumeSource::default()
         }),
@@ -207,6 +201,24 @@ pub(super) fn config_volume(name: &str, config_map: String) -> Volume {
         }),
         ..Volume::default()
     }
+}
+
+/// One key of a ConfigMap as a file.
+pub(super) fn config_file(name: &str, config_map: String, key: &str) -> Volume {
+    let mut volume = config_volume(name, config_map);
+    if let Some(source) = &mut volume.config_map {
+        source.items = Some(items(&[key]));
+    }
+    volume
+}
+
+fn items(keys: &[&str]) -> Vec<KeyToPath> {
+    let item = |key: &&str| KeyToPath {
+        key: (*key).to_owned(),
+        path: (*key).to_owned(),
+        ..KeyToPath::default()
+    };
+    keys.iter().map(item).collect()
 }
 
 /// A place to write that goes with the pod.

@@ -1,5 +1,7 @@
 //! The managed database: one PostgreSQL on one volume.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::apps::v1::{
     StatefulSet, StatefulSetPersistentVolumeClaimRetentionPolicy, StatefulSetSpec,
     StatefulSetUpdateStrategy,
@@ -14,17 +16,18 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use authstack_crds::DeletionPolicy;
 
 use super::pod::{self, Pace};
-use super::{Postgres, Prepared, network_policy, owned};
+use super::{Postgres, Prepared, certificates, network_policy, owned, postgres_reload};
+use crate::reconcile::certificates::Leaf;
 use crate::reconcile::labels::{self, Map};
 use crate::reconcile::names::{
-    Component, DATABASE, OWNER_ROLE, POSTGRES_MAJOR, POSTGRES_PORT, RUNTIME_ROLE, credential,
+    Component, DATABASE, OWNER_ROLE, POSTGRES_MAJOR, POSTGRES_PORT, RUNTIME_ROLE, credential, tls,
 };
 use crate::reconcile::validate::{self, Stack};
 
 const COMPONENT: Component = Component::Postgres;
 
 /// The user of the official images since they are based on Debian.
-const USER: i64 = 999;
+pub(super) const USER: i64 = 999;
 /// Where the volume is mounted. From version 18 on the official image declares
 /// this very path, and would shadow a mount beneath it with a volume of its own.
 const MOUNT: &str = "/var/lib/postgresql";
@@ -32,23 +35,44 @@ const MOUNT: &str = "/var/lib/postgresql";
 /// may hold a `lost+found`, which initdb refuses.
 const PGDATA: &str = "/var/lib/postgresql/data";
 const SECRETS: &str = "/run/secrets/postgres";
+/// Where the server's certificate and key are.
+pub(super) const TLS: &str = "/run/secrets/postgres-tls";
+const CONFIG: &str = "/etc/authstack";
+const ROLES: &str = "10-roles.sh";
+const HBA: &str = "pg_hba.conf";
+/// Who may connect, and how: over the socket, which only the pod's own processes
+/// reach, and otherwise with TLS. Nobody without a password; what no line names
+/// is refused.
+const HBA_RULES: &str = "# Written by authstack-operator; changes are undone.
+local   all all     scram-sha-256
+hostssl all all all scram-sha-256
+";
 
-pub(super) fn build(stack: &Stack, postgres: &validate::Postgres) -> Postgres<Prepared> {
+pub(super) fn build(
+    stack: &Stack,
+    postgres: &validate::Postgres,
+    leaf: &Leaf,
+) -> Postgres<Prepared> {
     let names = &stack.names;
     Postgres {
         service_account: pod::service_account(stack, COMPONENT, names.postgres()),
+        tls: certificates::leaf(stack, COMPONENT, names.postgres_tls(), leaf),
         config_map: config_map(stack),
         service: service(stack, names.postgres(), None),
         headless_service: service(stack, names.postgres_headless(), Some("None")),
         network_policy: network_policy::postgres(stack),
         job_network_policy: network_policy::postgres_job(stack),
         stateful_set: stateful_set(stack, postgres),
+        // A server that does not run reads it when it starts.
+        reload: (leaf.is_reload_due() && !stack.stopped)
+            .then(|| postgres_reload::build(stack, postgres, leaf)),
     }
 }
 
-/// What the image's entrypoint runs when it has made an empty database: the
-/// two roles, neither of them a superuser. Passwords come from files and go
-/// through psql's own quoting, so no process list and no log shows them.
+/// Who may connect; and what the image's entrypoint runs when it has made an
+/// empty database: the two roles, neither of them a superuser. Passwords come
+/// from files and go through psql's own quoting, so no process list and no log
+/// shows them.
 fn config_map(stack: &Stack) -> ConfigMap {
     let script = format!(
         r#"set -eu
@@ -67,7 +91,10 @@ SQL
     );
     ConfigMap {
         metadata: owned(stack, COMPONENT, stack.names.postgres()),
-        data: Some(Map::from([("10-roles.sh".to_owned(), script)])),
+        data: Some(Map::from([
+            (ROLES.to_owned(), script),
+            (HBA.to_owned(), HBA_RULES.to_owned()),
+        ])),
         ..ConfigMap::default()
     }
 }
@@ -174,12 +201,35 @@ fn pod_spec(stack: &Stack, postgres: &validate::Postgres) -> PodSpec {
         containers: vec![container(postgres)],
         volumes: Some(vec![
             pod::secret_volume("secrets", names.credentials(), &secrets),
-            pod::config_volume("initdb", names.postgres()),
+            pod::config_file("initdb", names.postgres(), ROLES),
+            pod::config_file("config", names.postgres(), HBA),
+            pod::secret_volume("tls", names.postgres_tls(), &[tls::CERTIFICATE, tls::KEY]),
             pod::scratch_volume("run"),
             pod::scratch_volume("tmp"),
         ]),
         ..PodSpec::default()
     }
+}
+
+/// The server's settings, on its command line: the operator's own come last,
+/// because the last one counts. `$` is doubled, or Kubernetes would put variables
+/// in.
+fn arguments(parameters: &BTreeMap<String, String>) -> Vec<String> {
+    let own = [
+        ("hba_file", format!("{CONFIG}/{HBA}")),
+        ("password_encryption", "scram-sha-256".to_owned()),
+        ("ssl", "on".to_owned()),
+        ("ssl_cert_file", format!("{TLS}/{}", tls::CERTIFICATE)),
+        ("ssl_key_file", format!("{TLS}/{}", tls::KEY)),
+        ("ssl_min_protocol_version", "TLSv1.2".to_owned()),
+    ];
+    let given = parameters
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.replace('$', "$$")));
+    given
+        .chain(own)
+        .flat_map(|(name, value)| ["-c".to_owned(), format!("{name}={value}")])
+        .collect()
 }
 
 fn container(postgres: &validate::Postgres) -> Container {
@@ -201,6 +251,7 @@ fn container(postgres: &validate::Postgres) -> Container {
         name: "postgres".to_owned(),
         image: Some(postgres.image.clone()),
         image_pull_policy: Some("IfNotPresent".to_owned()),
+        args: Some(arguments(&postgres.parameters)),
         ports: Some(vec![pod::port("postgres", POSTGRES_PORT)]),
         env: Some(vec![
             pod::env("PGDATA", PGDATA),
@@ -226,6 +277,8 @@ fn container(postgres: &validate::Postgres) -> Container {
             pod::mount("data", MOUNT),
             pod::read_only("secrets", SECRETS),
             pod::read_only("initdb", "/docker-entrypoint-initdb.d"),
+            pod::read_only("config", CONFIG),
+            pod::read_only("tls", TLS),
             pod::mount("run", "/var/run/postgresql"),
             pod::mount("tmp", "/tmp"),
         ]),

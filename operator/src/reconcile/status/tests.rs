@@ -5,7 +5,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::*;
 use crate::reconcile::apply::{Applied, Outcome};
-use crate::reconcile::children::{Live, Rollout, State};
+use crate::reconcile::children::{JobEnd, Live, Rollout, State};
 use crate::reconcile::dereference::{Inputs, Reference};
 use crate::reconcile::desired::{Api, Desired, Nginx, Postgres};
 use crate::reconcile::inspect::Details;
@@ -48,17 +48,21 @@ fn running() -> Desired<Applied> {
         credentials: plain(),
         signing_keys: Some(plain()),
         binding: plain(),
+        authority: plain(),
         postgres: Some(Postgres {
             service_account: plain(),
+            tls: plain(),
             config_map: plain(),
             service: plain(),
             headless_service: plain(),
             network_policy: Some(plain()),
             job_network_policy: Some(plain()),
             stateful_set: rollout(1, 1),
+            reload: None,
         }),
         api: Api {
             service_account: plain(),
+            tls: plain(),
             service: plain(),
             network_policy: Some(plain()),
             disruption_budget: plain(),
@@ -73,6 +77,7 @@ fn running() -> Desired<Applied> {
             disruption_budget: plain(),
             deployment: rollout(2, 2),
         },
+        ingress_tls: None,
         ingress: Some(live(State::Ingress { has_address: false })),
     }
 }
@@ -287,4 +292,35 @@ fn events_are_for_arrivals_only() {
     assert_eq!(reasons(&rolling, &stalled), ["Forbidden"]);
     assert!(reasons(&stalled, &stalled).is_empty());
     assert_eq!(reasons(&stalled, &ready), ["Ready"]);
+}
+
+#[test]
+fn a_reload_that_failed_is_said_while_clients_are_served() {
+    let mut applied = running();
+    let reload = |end| Some(live(State::Job(end)));
+    applied.postgres.as_mut().unwrap().reload = reload(None);
+    let status = judge(&applied, &inputs());
+    let of = |status: &AuthStackStatus, of| {
+        let condition = status.condition(of).unwrap();
+        (condition.status.clone(), condition.reason.clone())
+    };
+    let text = |status: &str, reason: &str| (status.to_owned(), reason.to_owned());
+    assert_eq!(
+        of(&status, ConditionType::DatabaseReady),
+        text("True", "Ready")
+    );
+    let failed = JobEnd::Failed("the deadline has passed".to_owned());
+    applied.postgres.as_mut().unwrap().reload = reload(Some(failed));
+    let status = judge(&applied, &inputs());
+    let wanted = text("False", "CertificateReloadFailed");
+    assert_eq!(of(&status, ConditionType::DatabaseReady), wanted);
+    assert_eq!(
+        of(&status, ConditionType::Available),
+        text("True", "Serving")
+    );
+    // Nobody has to act: another Job follows.
+    assert_eq!(
+        of(&status, ConditionType::Stalled),
+        text("False", "NoProblem")
+    );
 }
