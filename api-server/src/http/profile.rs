@@ -11,6 +11,7 @@ use crate::app::{App, change_profile::ProfileChange};
 /// What is to be different. What is absent, or null, stays as it is: neither
 /// name can be taken away.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct ProfileRequest {
     /// 1 to 64 characters, without `@` and spaces; upper and lower case are
     /// the same name.
@@ -24,8 +25,8 @@ pub(super) struct ProfileRequest {
     current_password: Option<SecretString>,
 }
 
-/// Changes the user name, the e-mail address, or both together. Members that
-/// this route does not know, such as `roles`, change nothing.
+/// Changes the user name, the e-mail address, or both together. A member that
+/// this route does not know is refused: it would look as if it had been changed.
 #[utoipa::path(patch, path = "/auth/user/me", tag = "account",
     security(("bearer" = []), ("cookie" = [])),
     request_body = ProfileRequest,
