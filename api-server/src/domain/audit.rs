@@ -2,74 +2,69 @@
 
 use super::ids::{Caller, SessionId, UserId};
 
-/// What was done, or tried.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// An account was made by its own user.
-    Register,
-    /// A session was begun with a password.
-    Login,
-    /// A session was ended by its user.
-    Logout,
-    /// Every session of a user was ended by them.
-    LogoutAll,
-    /// One session of several was ended from a list.
-    SessionEnd,
-    /// A used-up refresh token was presented; its session was ended.
-    TokenReplay,
-    /// A refresh token with a good signature was presented that this service
-    /// did not make; its session was ended.
-    TokenForgery,
-    /// A token was revoked through `/oauth2/revoke` (RFC 7009).
-    TokenRevoke,
-    /// A user set another password.
-    PasswordChange,
-    /// A stored hash of another kind was replaced by one of ours at login.
-    PasswordUpgrade,
-    /// A user changed their name or address.
-    ProfileChange,
-    /// A user took everything that is held about them.
-    AccountExport,
-    /// A user deleted their account.
-    AccountDelete,
-    /// An administrator made an account.
-    AdminUserCreate,
-    /// An administrator changed an account: name, address, roles, password, or
-    /// whether it may log in.
-    AdminUserChange,
-    /// An administrator deleted an account.
-    AdminUserDelete,
-    /// An administrator ended every session of a user.
-    AdminUserLogout,
-    /// An account was brought from another service.
-    UserImport,
+/// Makes the actions from their words, and the list that therefore lacks none.
+macro_rules! actions {
+    ($($(#[$doc:meta])* $action:ident = $word:literal,)*) => {
+        /// What was done, or tried.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Action {
+            $($(#[$doc])* $action,)*
+        }
+
+        impl Action {
+            /// Every action.
+            pub const ALL: &[Self] = &[$(Self::$action),*];
+
+            /// The word in the table, the same for ever.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$action => $word,)*
+                }
+            }
+        }
+    };
 }
 
-impl Action {
-    /// The word in the table, the same for ever.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Register => "register",
-            Self::Login => "login",
-            Self::Logout => "logout",
-            Self::LogoutAll => "logout_all",
-            Self::SessionEnd => "session_end",
-            Self::TokenReplay => "token_replay",
-            Self::TokenForgery => "token_forgery",
-            Self::TokenRevoke => "token_revoke",
-            Self::PasswordChange => "password_change",
-            Self::PasswordUpgrade => "password_upgrade",
-            Self::ProfileChange => "profile_change",
-            Self::AccountExport => "account_export",
-            Self::AccountDelete => "account_delete",
-            Self::AdminUserCreate => "admin_user_create",
-            Self::AdminUserChange => "admin_user_change",
-            Self::AdminUserDelete => "admin_user_delete",
-            Self::AdminUserLogout => "admin_user_logout",
-            Self::UserImport => "user_import",
-        }
-    }
+actions! {
+    /// An account was made by its own user.
+    Register = "register",
+    /// A session was begun with a password.
+    Login = "login",
+    /// A session was ended by its user.
+    Logout = "logout",
+    /// Every session of a user was ended by them.
+    LogoutAll = "logout_all",
+    /// One session of several was ended from a list.
+    SessionEnd = "session_end",
+    /// A used-up refresh token was presented; its session was ended.
+    TokenReplay = "token_replay",
+    /// A refresh token with a good signature was presented that this service
+    /// did not make; its session was ended.
+    TokenForgery = "token_forgery",
+    /// A token was revoked through `/oauth2/revoke` (RFC 7009).
+    TokenRevoke = "token_revoke",
+    /// A user set another password.
+    PasswordChange = "password_change",
+    /// A stored hash of another kind was replaced by one of ours at login.
+    PasswordUpgrade = "password_upgrade",
+    /// A user changed their name or address.
+    ProfileChange = "profile_change",
+    /// A user took everything that is held about them.
+    AccountExport = "account_export",
+    /// A user deleted their account.
+    AccountDelete = "account_delete",
+    /// An administrator made an account.
+    AdminUserCreate = "admin_user_create",
+    /// An administrator changed an account: name, address, roles, password, or
+    /// whether it may log in.
+    AdminUserChange = "admin_user_change",
+    /// An administrator deleted an account.
+    AdminUserDelete = "admin_user_delete",
+    /// An administrator ended every session of a user.
+    AdminUserLogout = "admin_user_logout",
+    /// An account was brought from another service.
+    UserImport = "user_import",
 }
 
 /// How it ended.

@@ -8,7 +8,10 @@ use url::form_urlencoded;
 use uuid::Uuid;
 
 use super::ApiError;
-use crate::{app::Invalid, domain::audit::Outcome};
+use crate::{
+    app::Invalid,
+    domain::audit::{Action, Outcome},
+};
 
 /// A parameter that may be given once, or its absence. What else is there is
 /// ignored, as unknown members of a body are.
@@ -96,12 +99,14 @@ pub(super) fn outcome(text: &str) -> Result<Outcome, &'static str> {
     known.ok_or("must be success or failure")
 }
 
-/// Reads what was done: a word, known to this server or to a newer one.
-pub(super) fn action(text: &str) -> Result<String, &'static str> {
-    let is_word =
-        (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
-    let word = is_word.then(|| text.to_owned());
-    word.ok_or("must be the action of an event, such as login")
+/// Reads what was done. A word that no event has is misspelt: an empty list
+/// would look as if nothing had happened.
+pub(super) fn action(text: &str) -> Result<Action, String> {
+    let known = Action::ALL.iter().find(|known| known.as_str() == text);
+    known.copied().ok_or_else(|| {
+        let words: Vec<_> = Action::ALL.iter().map(|known| known.as_str()).collect();
+        format!("must be one of {}", words.join(", "))
+    })
 }
 
 #[cfg(test)]

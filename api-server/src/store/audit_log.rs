@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{Store, StoreError, account_list::plan_for_these_values, settle, within};
 use crate::domain::{
-    audit::Outcome,
+    audit::{Action, Outcome},
     ids::{SessionId, UserId},
     page::{Cursor, PageRequest, Slice},
 };
@@ -20,8 +20,8 @@ pub struct AuditFilter {
     pub user: Option<UserId>,
     /// Those that this user did.
     pub actor: Option<UserId>,
-    /// Those of this kind: a word, as the table has it.
-    pub action: Option<String>,
+    /// Those of this kind.
+    pub action: Option<Action>,
     /// Those that ended like this.
     pub outcome: Option<Outcome>,
     /// Those from this moment on.
@@ -145,7 +145,7 @@ impl Store {
             before,
             filter.user.map(|user| user.0),
             filter.actor.map(|user| user.0),
-            filter.action,
+            filter.action.map(Action::as_str),
             filter.outcome.map(Outcome::as_str),
             filter.since,
             filter.until,

@@ -82,7 +82,10 @@ struct AuditParameters {
     /// Who did it.
     actor: Option<Uuid>,
     /// What was done or tried.
-    #[param(pattern = "^[a-z_]{1,64}$", example = "login")]
+    #[param(
+        pattern = "^(register|login|logout|logout_all|session_end|token_replay|token_forgery|token_revoke|password_change|password_upgrade|profile_change|account_export|account_delete|admin_user_create|admin_user_change|admin_user_delete|admin_user_logout|user_import)$",
+        example = "login"
+    )]
     action: Option<String>,
     /// How it ended: `success` or `failure`.
     #[param(pattern = "^(success|failure)$", example = "failure")]
@@ -124,4 +127,21 @@ pub(super) async fn list(
 ) -> Result<Json<Page<AuditResponse>>, ApiError> {
     let events = app.audit_log(&filter(&uri)?, page).await?;
     Ok(Json(Page::of(events, AuditResponse::from)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::audit::Action;
+
+    #[test]
+    fn the_document_names_every_action() {
+        let described = AuditParameters::into_params(|| None);
+        let described = serde_json::to_value(described).unwrap();
+        let parameters = described.as_array().unwrap().iter();
+        let mut actions = parameters.filter(|parameter| parameter["name"] == "action");
+        let words: Vec<_> = Action::ALL.iter().map(|action| action.as_str()).collect();
+        let pattern = format!("^({})$", words.join("|"));
+        assert_eq!(actions.next().unwrap()["schema"]["pattern"], pattern);
+    }
 }
