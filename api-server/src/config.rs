@@ -16,6 +16,7 @@ use crate::{
 mod accounts;
 mod database;
 mod files;
+mod public_url;
 pub mod services;
 mod signing;
 mod tls;
@@ -24,6 +25,7 @@ mod traces;
 pub use accounts::password_policy;
 pub use database::{Database, DatabaseFiles};
 pub use files::{Contents, FileSet, SecretBytes, Unreadable};
+pub use public_url::PublicUrl;
 use services::Services;
 pub use tls::Tls;
 pub use traces::Traces;
@@ -105,13 +107,6 @@ pub struct Listen {
     pub metrics_port: u16,
 }
 
-/// The origin under which clients reach this service.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PublicUrl {
-    origin: String,
-    https: bool,
-}
-
 /// A setting cannot be used. Its text is one line that names it, and never
 /// repeats a secret.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -154,7 +149,7 @@ impl Config {
         let issuer = args
             .tokens
             .issuer
-            .unwrap_or_else(|| public_url.origin.clone());
+            .unwrap_or_else(|| public_url.origin().to_owned());
         if args.tokens.audience.is_empty() {
             return Err(ConfigError::new("AUDIENCE", "must not be empty"));
         }
@@ -286,54 +281,9 @@ fn bare_origin(text: &str) -> Result<Url, &'static str> {
     Ok(url)
 }
 
-impl PublicUrl {
-    /// Reads an origin such as `https://auth.example.com`.
-    pub fn parse(text: &str) -> Result<Self, ConfigError> {
-        let url = bare_origin(text).map_err(|reason| ConfigError::new("PUBLIC_URL", reason))?;
-        Ok(Self {
-            origin: url.origin().ascii_serialization(),
-            https: url.scheme() == "https",
-        })
-    }
-
-    /// Scheme, host and port, without a trailing slash.
-    #[must_use]
-    pub fn origin(&self) -> &str {
-        &self.origin
-    }
-
-    /// Whether clients speak TLS, whoever ends it.
-    #[must_use]
-    pub fn is_https(&self) -> bool {
-        self.https
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn public_urls_are_origins() {
-        let url = PublicUrl::parse("https://Auth.Example.com:443/").unwrap();
-        assert_eq!(url.origin(), "https://auth.example.com");
-        assert!(url.is_https());
-        let url = PublicUrl::parse("http://localhost:8001").unwrap();
-        assert_eq!(url.origin(), "http://localhost:8001");
-        assert!(!url.is_https());
-        for text in [
-            "banana",
-            "localhost:8001",
-            "ftp://example.com",
-            "https://",
-            "https://example.com/auth",
-            "https://user@example.com",
-            "https://example.com/?q",
-            "https://example.com/#f",
-        ] {
-            assert!(PublicUrl::parse(text).is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn a_secret_comes_from_one_place() {

@@ -55,6 +55,13 @@ pub async fn serve(mut config: Config) -> io::Result<()> {
         "listening"
     );
 
+    if app.public_url.is_exposed() {
+        tracing::warn!(
+            public_url = app.public_url.origin(),
+            "PUBLIC_URL is http: passwords and tokens cross the network as they are, and cookies \
+             are not Secure; have TLS in front, and name https:// here"
+        );
+    }
     if !limited {
         tracing::warn!("RATE_LIMITS is off: passwords may be guessed as fast as they are hashed");
     }

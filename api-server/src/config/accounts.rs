@@ -23,7 +23,7 @@ pub fn password_policy(
 
 /// The names that the host is made of, but for its top-level domain.
 fn names_of_host(public_url: &PublicUrl) -> Vec<String> {
-    let url = Url::parse(&public_url.origin).ok();
+    let url = Url::parse(public_url.origin()).ok();
     let host = url.as_ref().and_then(Url::host);
     let Some(url::Host::Domain(name)) = host else {
         return Vec::new();

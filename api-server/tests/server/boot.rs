@@ -293,3 +293,19 @@ async fn healthcheck_asks_whether_it_is_ready() {
     assert!(!output.status.success());
     assert_eq!(String::from_utf8(output.stderr).unwrap().lines().count(), 1);
 }
+
+#[tokio::test]
+async fn an_address_without_tls_is_warned_of_once_where_it_is_reached_from_outside() {
+    for (public_url, warnings) in [
+        ("http://auth.example.com", 1),
+        ("https://auth.example.com", 0),
+        ("http://localhost:8001", 0),
+        ("http://auth-api.default.svc", 0),
+    ] {
+        let api = Api::start(NO_DATABASE, &[("PUBLIC_URL", public_url)]).await;
+        assert_eq!(api.get("/").await.status(), 200);
+        let log = api.log().await.into_iter();
+        let warned = log.filter(|line| line["level"] == "WARN" && line["public_url"] == public_url);
+        assert_eq!(warned.count(), warnings, "{public_url}");
+    }
+}
