@@ -29,6 +29,7 @@ const COLUMNS: [&str; 8] = [
     "roles",
 ];
 const REQUIRED: usize = 4;
+const EMAIL: usize = 2;
 
 /// The rows of a file.
 pub(super) struct CsvRows<R> {
@@ -132,6 +133,33 @@ impl<R: Read> CsvRows<R> {
         })
     }
 
+    /// Whether a value of several lines, in a column that is not read, holds a
+    /// line with an address where a row has its own: that is what a quote that
+    /// is left open makes of the rows after it. Such lines hold no quotes, for
+    /// one would have ended the value: they may be split at commas.
+    fn holds_another_row(&self) -> bool {
+        let Some(email) = self.columns[EMAIL] else {
+            return false;
+        };
+        let is_address = |text: &[u8]| {
+            text.contains(&b'@') && !text.trim_ascii().iter().any(u8::is_ascii_whitespace)
+        };
+        let values = self.record.iter().enumerate();
+        let long = values.filter(|(_, value)| value.contains(&b'\n'));
+        let lines = long.flat_map(|(column, value)| {
+            let lines = value.split(|byte| *byte == b'\n').enumerate();
+            // The first of them begins where the value does.
+            lines.map(move |(n, line)| (if n == 0 { column } else { 0 }, line))
+        });
+        let mut rows = lines.filter(|(begins_at, line)| {
+            let place = email.checked_sub(*begins_at);
+            let parts: Vec<_> = line.split(|byte| *byte == b',').collect();
+            let found = place.and_then(|place| parts.get(place));
+            parts.len() > 1 && found.is_some_and(|text| is_address(text))
+        });
+        rows.next().is_some()
+    }
+
     fn content(&self) -> Result<OldUser, RefusedRow> {
         if self.record.len() != self.width {
             let (has, width) = (self.record.len(), self.width);
@@ -144,6 +172,14 @@ impl<R: Read> CsvRows<R> {
         if values.iter().flatten().any(|value| value.contains(&b'\n')) {
             let last = self.reader.position().line().saturating_sub(1);
             let reason = format!("a value goes on until line {last}; a quote may be left open");
+            return Err(row::unreadable(reason));
+        }
+        if self.holds_another_row() {
+            let last = self.reader.position().line().saturating_sub(1);
+            let reason = format!(
+                "a value goes on until line {last} and seems to hold another row; a quote may be \
+                 left open"
+            );
             return Err(row::unreadable(reason));
         }
         let mut texts = [const { None }; COLUMNS.len()];
@@ -257,6 +293,42 @@ mod tests {
             assert!(reason.contains(words), "{reason}");
         }
         assert!(reason(&rows[4]).is_none());
+    }
+
+    #[test]
+    fn a_quote_left_open_in_a_column_that_is_not_read_swallows_no_row() {
+        let last = "id,username,email,hashed_password,bio\n";
+        let first = "bio,id,username,email,hashed_password\n";
+        let only = "email,bio,id,username,hashed_password\n";
+        for (header, rows) in [
+            (
+                last,
+                "1,a,a@b.c,x,\"open\n2,b,b@b.c,x,ordinary\n3,c,c@b.c,x,\"quoted\"\n",
+            ),
+            (last, "1,a,a@b.c,x,\"open\n2,b,b@b.c,x,\"quoted\"\n"),
+            (last, "1,a,a@b.c,x,\"open\n2,b,b@b.c,x,to the end\n"),
+            (first, "\"open,1,a,a@b.c,x\n\"quoted\",2,b,b@b.c,x\n"),
+            (only, "a@b.c,\"open,1,a,x\nb@b.c,\"quoted\",2,b,x\n"),
+        ] {
+            let read = read(format!("{header}{rows}")).unwrap();
+            let refused = read[0].content.as_ref().err().expect(rows);
+            assert!(refused.reasons[0].contains("another row"), "{rows}");
+        }
+        for (header, row) in [
+            (
+                last,
+                "1,a,a@b.c,x,\"Dear, all,\nwrite, please, to me@b.c, or call,\nyours\"\n",
+            ),
+            (
+                first,
+                "\"me@b.c, or\nbetter, call, then, come, or not\",1,a,a@b.c,x\n",
+            ),
+            (only, "a@b.c,\"write to me@b.c, or\nme@b.c\",1,a,x\n"),
+        ] {
+            let read = read(format!("{header}{row}")).unwrap();
+            assert_eq!(read.len(), 1, "{row}");
+            assert!(read[0].content.is_ok(), "{row}");
+        }
     }
 
     #[test]
