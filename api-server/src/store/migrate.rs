@@ -23,6 +23,9 @@ const GRANT_LOCK: i64 = 0x6175_7468_7374_6163;
 
 /// Between two attempts to reach a database that is not there yet.
 const RETRY_EVERY: Duration = Duration::from_millis(500);
+/// How long one attempt may take. A database that has moved leaves an address
+/// behind that answers nothing at all; the next attempt asks for it anew.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The schema could not be brought up to date.
 #[derive(Debug, Error)]
@@ -113,22 +116,28 @@ async fn connect(
         let options = options();
         async move { PgConnection::connect_with(&options).await }
     };
-    retry(deadline, attempt).await
+    retry(deadline, ATTEMPT_TIMEOUT, attempt).await
 }
 
 /// Tries again while the failure is one that passes: connection refused, still
-/// starting, no DNS entry or no role yet.
-async fn retry<T, F>(deadline: Instant, attempt: impl Fn() -> F) -> Result<T, SchemaError>
+/// starting, no DNS entry or no role yet, or no answer at all in the time that
+/// `each` attempt has.
+async fn retry<T, F>(
+    deadline: Instant,
+    each: Duration,
+    attempt: impl Fn() -> F,
+) -> Result<T, SchemaError>
 where
     F: Future<Output = Result<T, sqlx::Error>>,
 {
     let mut announced = false;
     loop {
-        let error = match tokio::time::timeout_at(deadline, attempt()).await {
+        let end = deadline.min(Instant::now() + each);
+        let error = match tokio::time::timeout_at(end, attempt()).await {
             Ok(Ok(value)) => return Ok(value),
             Ok(Err(error)) if passes(&error) => error,
             Ok(Err(error)) => return Err(error.into()),
-            Err(_) => return Err(SchemaError::Unreachable(sqlx::Error::PoolTimedOut)),
+            Err(_) => sqlx::Error::PoolTimedOut,
         };
         if Instant::now() + RETRY_EVERY >= deadline {
             return Err(SchemaError::Unreachable(error));
@@ -218,5 +227,35 @@ impl Store {
         let answer = within(version.fetch_one(&mut *connection)).await;
         let version = settle(connection, answer)?;
         Ok(version.is_some_and(|version| version >= known_version()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_attempt_that_nobody_answers_leaves_time_for_others() {
+        let attempts = Cell::new(0);
+        let attempt = || async {
+            attempts.set(attempts.get() + 1);
+            if attempts.get() == 1 {
+                std::future::pending::<()>().await;
+            }
+            Ok(attempts.get())
+        };
+        let deadline = Instant::now() + Duration::from_mins(2);
+        let reached = retry(deadline, Duration::from_millis(1), attempt).await;
+        assert_eq!(reached.unwrap(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_database_that_never_answers_is_given_up_in_time() {
+        let never = std::future::pending::<Result<(), sqlx::Error>>;
+        let deadline = Instant::now() + Duration::from_millis(10);
+        let reached = retry(deadline, ATTEMPT_TIMEOUT, never).await;
+        assert!(matches!(reached, Err(SchemaError::Unreachable(_))));
     }
 }
