@@ -51,6 +51,7 @@ E
     --requestheader-allowed-names=front-proxy-client --requestheader-username-headers=X-Remote-User --requestheader-group-headers=X-Remote-Group --requestheader-extra-headers-prefix=X-Remote-Extra- \
     --audit-policy-file="$RUN/audit.yaml" --audit-log-path="$AUDIT_LOG" --audit-log-maxsize=200 --audit-log-maxbackup=3
   serving 60 apiserver kubectl get --raw /readyz
+  [ "${TESTBED_CONTROLLERS:-on}" = on ] || return 0
   spawn manager "$BIN/kube-controller-manager" --secure-port=0 --kubeconfig="$RUN/manager.kubeconfig" --leader-elect=false --use-service-account-credentials \
     --service-account-private-key-file="$PKI/sa.key" --root-ca-file="$PKI/ca.crt" --cluster-signing-cert-file="$PKI/ca.crt" --cluster-signing-key-file="$PKI/ca.key" \
     --node-monitor-grace-period=20s
