@@ -152,7 +152,12 @@ async fn from_the_moment_that_the_file_is_right_no_request_fails() {
     let ask = || answers.collect(&api, &access);
     // Fewer than there are connections: nobody waits for a turn.
     tokio::join!(ask(), ask(), ask(), rotate);
-    assert_eq!(logged(&api, TAKEN).await.len(), 2);
+    // The way is there before it is told of.
+    let told = eventually(LOADED, async || {
+        let told = logged(&api, TAKEN).await;
+        (told.len() >= 2).then_some(told)
+    });
+    assert_eq!(told.await.len(), 2);
     for password in ["first", "second", "third"] {
         assert!(!api.printed().await.contains(password), "{password}");
     }
