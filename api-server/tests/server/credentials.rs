@@ -97,6 +97,13 @@ async fn logged(api: &Api, message: &str) -> Vec<Value> {
     log.filter(|line| line["message"] == message).collect()
 }
 
+async fn counts(api: &Api, expected: &str) {
+    eventually(PATIENCE, async || {
+        api.metrics().await.contains(expected).then_some(())
+    })
+    .await;
+}
+
 /// What the log has to say that is no ordinary request.
 async fn complaints(api: &Api) -> Vec<Value> {
     let log = api.log().await.into_iter();
@@ -250,11 +257,7 @@ async fn a_url_in_a_file_is_followed_and_one_that_leads_nowhere_is_not() {
         assert!(text.contains(reason), "{line}");
         assert_eq!(api.me(&access).await.status(), 200);
     }
-    assert!(
-        api.metrics()
-            .await
-            .contains("database_settings_file_refused 1")
-    );
+    counts(&api, "database_settings_file_refused 1").await;
 
     mount.write(&[("url", &url("another", "second"))]);
     let mut admin = admin(&postgres).await;
@@ -266,11 +269,7 @@ async fn a_url_in_a_file_is_followed_and_one_that_leads_nowhere_is_not() {
         (old == 0 && new > 0).then_some(())
     })
     .await;
-    let metrics = api.metrics().await;
-    assert!(
-        metrics.contains("database_settings_file_refused 0"),
-        "{metrics}"
-    );
+    counts(&api, "database_settings_file_refused 0").await;
     assert_eq!(
         logged(&api, REFUSED).await.len(),
         refused.len(),

@@ -138,7 +138,7 @@ async fn clients_speak_tls_and_probes_do_not() {
         "tls_certificate_expiry_timestamp_seconds {}",
         server.not_after
     );
-    assert!(api.metrics().await.contains(&expiry), "{expiry}");
+    counts(&api, &expiry).await;
 
     for version in [Version::TLS_1_2, Version::TLS_1_3] {
         let client = api.new_client();
