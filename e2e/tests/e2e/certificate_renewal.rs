@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use authstack_e2e::{Crowd, Site, figure, seconds, small};
 use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt as _;
 use serde_json::json;
 
 /// A kubelet brings a changed Secret to its pods within two minutes.
@@ -33,12 +34,17 @@ async fn certificates_are_renewed_while_clients_work() {
     };
     let before = lives().await;
 
+    // Each is asked from where policies let somebody ask.
+    let nginx = site.pods("shop", "nginx").await[0].name_any();
     let load = crowd.work();
-    for (secret, pod, server) in [(
-        "shop-postgres-tls",
-        "shop-postgres-0",
-        "-starttls postgres -connect 127.0.0.1:5432",
-    )] {
+    for (secret, pod, server) in [
+        (
+            "shop-postgres-tls",
+            "shop-postgres-0",
+            "-starttls postgres -connect 127.0.0.1:5432",
+        ),
+        ("shop-api-tls", &nginx, "-connect shop-api:8001"),
+    ] {
         let old = shown(&site, pod, server).await;
         assert!(old.starts_with("serial="), "{old}");
         let begin = Instant::now();

@@ -161,7 +161,7 @@ pub fn build(stack: &Stack, inputs: &Inputs) -> Desired<Prepared> {
         authority: certificates::authority(stack, &own.authority),
         postgres,
         api: api::build(stack, &own.api),
-        nginx: nginx::build(stack),
+        nginx: nginx::build(stack, &own.authority),
         ingress_tls: ingress_leaf.map(|leaf| {
             certificates::leaf(stack, Component::Ingress, stack.names.ingress_tls(), leaf)
         }),

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod proxy;
+mod tls;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -55,6 +56,20 @@ async fn a_pod_that_cannot_be_reached_is_followed_by_another_for_any_request() {
         }
     }
     assert_eq!(api.requests(), 15, "each once");
+}
+
+#[tokio::test]
+async fn who_is_not_the_api_by_the_stacks_authority_is_told_nothing() {
+    let stranger = Backend::start(Behaviour::Stranger).await;
+    let proxy = Proxy::start([stranger.port; 3]).await;
+    let answer = proxy.send("POST", "/auth/login", "{}").await;
+    assert_own(&answer, 503, "no-server");
+    assert_eq!(stranger.requests(), 0);
+
+    let api = Backend::start(Behaviour::Answer(200)).await;
+    let proxy = Proxy::start([stranger.port, stranger.port, api.port]).await;
+    assert_eq!(proxy.send("POST", "/auth/login", "{}").await.status, 200);
+    assert_eq!(stranger.requests(), 0);
 }
 
 #[tokio::test]

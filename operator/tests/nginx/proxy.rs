@@ -12,8 +12,11 @@ use authstack_operator::args::Images;
 use authstack_operator::reconcile::render::render;
 use serde::Deserialize as _;
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio_rustls::server::TlsStream;
+
+use super::tls;
 
 /// nginx's configuration for a stack of this spec.
 pub(crate) fn rendered(spec: &str) -> String {
@@ -61,11 +64,14 @@ impl Config {
             )
             .replace("listen 8080 ", &format!("listen 127.0.0.1:{port} "))
             .replace("listen 8081;", &format!("listen 127.0.0.1:{operations};"));
+        let trust = directory.path().join("ca.crt");
+        fs::write(&trust, &tls::authority().certificate).unwrap();
+        text = text.replace("/run/secrets/api-ca/ca.crt", &trust.display().to_string());
         for server in servers {
             let local = format!("server 127.0.0.1:{server}");
             text = text.replacen("server shop-api.store.svc:8001", &local, 1);
         }
-        assert!(!text.contains("shop-api."), "{text}");
+        assert!(!text.contains("server shop-api."), "{text}");
         let file = directory.path().join("nginx.conf");
         fs::write(&file, text).unwrap();
         Self { directory, file }
@@ -106,6 +112,9 @@ pub(crate) enum Behaviour {
     Answer(u16),
     /// Reads it and closes the connection.
     BreakOff,
+    /// Would answer, but is somebody else: its certificate is of another
+    /// authority.
+    Stranger,
 }
 
 /// A server in place of the API, which counts.
@@ -120,10 +129,16 @@ impl Backend {
         let port = listener.local_addr().unwrap().port();
         let requests = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&requests);
+        let tls = tls::acceptor(matches!(behaviour, Behaviour::Stranger));
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                tokio::spawn(serve(stream, behaviour, Arc::clone(&counter)));
+                let (tls, counter) = (tls.clone(), Arc::clone(&counter));
+                tokio::spawn(async move {
+                    if let Ok(stream) = tls.accept(stream).await {
+                        serve(stream, behaviour, counter).await;
+                    }
+                });
             }
         });
         Self { port, requests }
@@ -134,7 +149,7 @@ impl Backend {
     }
 }
 
-async fn serve(mut stream: TcpStream, behaviour: Behaviour, counter: Arc<AtomicUsize>) {
+async fn serve(mut stream: TlsStream<TcpStream>, behaviour: Behaviour, counter: Arc<AtomicUsize>) {
     while let Some((head, body)) = message(&mut stream).await {
         counter.fetch_add(1, Ordering::SeqCst);
         let Behaviour::Answer(status) = behaviour else {
@@ -169,7 +184,7 @@ async fn serve(mut stream: TcpStream, behaviour: Behaviour, counter: Arc<AtomicU
 }
 
 /// A head and its body, by Content-Length or up to the end.
-async fn message(stream: &mut TcpStream) -> Option<(String, String)> {
+async fn message(stream: &mut (impl AsyncRead + Unpin)) -> Option<(String, String)> {
     let mut bytes = Vec::new();
     let head_ends = |bytes: &[u8]| bytes.windows(4).position(|it| it == b"\r\n\r\n");
     loop {

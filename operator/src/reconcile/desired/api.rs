@@ -30,6 +30,8 @@ const OWNER_SECRETS: &str = "/run/secrets/owner";
 const RUNTIME_SECRETS: &str = "/run/secrets/database";
 /// What signs tokens.
 const SIGNING_SECRETS: &str = "/run/secrets/signing";
+/// What the server proves itself with.
+const TLS: &str = "/run/secrets/tls";
 /// Where the authority is that the managed database's certificate must be of.
 const DATABASE_TRUST: &str = "/run/secrets/postgres-ca";
 
@@ -59,7 +61,7 @@ fn service(stack: &Stack, name: String) -> Service {
         spec: Some(ServiceSpec {
             selector: Some(labels::selector(&stack.names.stack, COMPONENT)),
             ports: Some(vec![
-                port("http", API_PORT),
+                port("https", API_PORT),
                 port("metrics", API_METRICS_PORT),
             ]),
             ..ServiceSpec::default()
@@ -114,6 +116,8 @@ fn pod_spec(stack: &Stack) -> PodSpec {
     if let Database::Managed(_) = stack.database {
         volumes.push(secret("postgres-ca", names.postgres_tls(), tls::TRUST));
     }
+    let pair = [tls::CERTIFICATE, tls::KEY];
+    volumes.push(pod::secret_volume("tls", names.api_tls(), &pair));
     volumes.push(match &stack.tokens.signing {
         Signing::EdDsa => secret("signing", names.signing_keys(), SIGNING_KEYS_FILE),
         Signing::Hs256(None) => secret("signing", names.credentials(), credential::SECRET_KEY),
@@ -204,6 +208,7 @@ fn serve(stack: &Stack) -> Container {
     let mut mounts = vec![
         pod::read_only("runtime", RUNTIME_SECRETS),
         pod::read_only("signing", SIGNING_SECRETS),
+        pod::read_only("tls", TLS),
     ];
     mounts.extend(database_trust(stack));
     let pace = |period, failures| Pace {
@@ -215,7 +220,7 @@ fn serve(stack: &Stack) -> Container {
         name: "api".to_owned(),
         args: Some(vec!["serve".to_owned()]),
         ports: Some(vec![
-            pod::port("http", API_PORT),
+            pod::port("https", API_PORT),
             pod::port("metrics", API_METRICS_PORT),
         ]),
         env: Some(env),
@@ -250,6 +255,8 @@ fn settings(stack: &Stack) -> Vec<EnvVar> {
     let tokens = &stack.tokens;
     vec![
         pod::env("PORT", API_PORT.to_string()),
+        pod::env("TLS_CERT_FILE", format!("{TLS}/{}", tls::CERTIFICATE)),
+        pod::env("TLS_KEY_FILE", format!("{TLS}/{}", tls::KEY)),
         pod::env("METRICS_PORT", API_METRICS_PORT.to_string()),
         pod::env("PUBLIC_URL", &stack.public_url),
         pod::env("ISSUER", &tokens.issuer),

@@ -9,13 +9,14 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::nginx_conf::DRAINING;
+use super::nginx_conf::{DRAINING, TRUST};
 use super::pod::{self, Pace};
 use super::{Nginx, Prepared, disruption_budget, network_policy, nginx_conf, owned};
+use crate::reconcile::certificates::Authority;
 use crate::reconcile::digest::digest;
 use crate::reconcile::labels::{self, Map};
 use crate::reconcile::names::{
-    CONFIG_CHECKSUM, Component, HTTP_PORT, NGINX_METRICS_PORT, NGINX_PORT,
+    CONFIG_CHECKSUM, Component, HTTP_PORT, NGINX_METRICS_PORT, NGINX_PORT, tls,
 };
 use crate::reconcile::validate::Stack;
 
@@ -25,10 +26,13 @@ const USER: i64 = 101;
 /// How long a pod that is going serves on, and ends connections.
 const DRAIN_SECONDS: u8 = 8;
 
-pub(super) fn build(stack: &Stack) -> Nginx<Prepared> {
+pub(super) fn build(stack: &Stack, authority: &Authority) -> Nginx<Prepared> {
     let name = stack.names.nginx();
     let config = nginx_conf::render(stack);
-    let checksum = digest([config.as_bytes()]);
+    // nginx reads whom it trusts when it starts. The API's certificate itself
+    // is none of its business.
+    let trust = &authority.pair.certificate;
+    let checksum = digest([config.as_bytes(), trust.as_bytes()]);
     Nginx {
         service_account: pod::service_account(stack, COMPONENT, name.clone()),
         config_map: ConfigMap {
@@ -101,6 +105,7 @@ fn pod_spec(stack: &Stack) -> PodSpec {
         containers: vec![serve(stack)],
         volumes: Some(vec![
             pod::config_volume("config", stack.names.nginx()),
+            pod::secret_volume("api-ca", stack.names.api_tls(), &[tls::TRUST]),
             pod::scratch_volume("tmp"),
         ]),
         topology_spread_constraints: Some(pod::over_nodes(stack, COMPONENT)),
@@ -175,6 +180,7 @@ fn container(stack: &Stack) -> Container {
         termination_message_policy: Some(pod::FALLBACK_TO_LOGS.to_owned()),
         volume_mounts: Some(vec![
             pod::read_only("config", "/etc/authstack"),
+            pod::read_only("api-ca", TRUST),
             pod::mount("tmp", "/tmp"),
         ]),
         ..Container::default()

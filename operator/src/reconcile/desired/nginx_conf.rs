@@ -5,11 +5,14 @@
 
 use std::fmt::Write as _;
 
-use crate::reconcile::names::{API_PORT, NGINX_METRICS_PORT, NGINX_PORT};
+use crate::reconcile::names::{API_PORT, NGINX_METRICS_PORT, NGINX_PORT, tls};
 use crate::reconcile::validate::Stack;
 
 /// A file that the pod's preStop hook makes: nginx is about to stop.
 pub(super) const DRAINING: &str = "/tmp/draining";
+
+/// Where the authority is that the API's certificate must be of.
+pub(super) const TRUST: &str = "/run/secrets/api-ca";
 
 const TEMPLATE: &str = include_str!("nginx.conf");
 
@@ -140,6 +143,14 @@ const UPSTREAM: &str = "\
         # So soon new pods get their share.
         keepalive_time 1m;
     }
+    # By the stack's own authority, and for the Service's name, whichever pod
+    # answers.
+    proxy_ssl_trusted_certificate @TRUST@;
+    proxy_ssl_verify on;
+    proxy_ssl_name @NAME@;
+    proxy_ssl_server_name on;
+    proxy_ssl_protocols TLSv1.2 TLSv1.3;
+    proxy_ssl_session_reuse on;
 ";
 
 /// What differs between one nginx and another.
@@ -158,13 +169,17 @@ struct Site<'a> {
 
 /// The configuration of a stack's nginx.
 pub(super) fn render(stack: &Stack) -> String {
-    let api = format!("{}:{API_PORT}", stack.names.host(&stack.names.api()));
+    let name = stack.names.host(&stack.names.api());
+    let upstream = UPSTREAM
+        .replace("@API@", &format!("{name}:{API_PORT}"))
+        .replace("@NAME@", &name)
+        .replace("@TRUST@", &format!("{TRUST}/{}", tls::TRUST));
     fill(&Site {
         head: "# Written by authstack-operator; changes are undone.\n",
         public_url: &stack.public_url,
         trusted_proxies: &stack.nginx.trusted_proxies,
-        upstream: &UPSTREAM.replace("@API@", &api),
-        pass: "http://api",
+        upstream: &upstream,
+        pass: "https://api",
     })
 }
 

@@ -46,11 +46,11 @@ fn every_place_is_filled() {
         public_url: "https://auth.example.com",
         trusted_proxies: &["10.0.0.0/8".to_owned()],
         upstream: UPSTREAM,
-        pass: "http://api",
+        pass: "https://api",
     });
     let left: Vec<_> = made
         .lines()
         .filter(|line| line.split('@').count() > 2)
         .collect();
-    assert_eq!(left.len(), 3, "the address of the API alone: {left:#?}");
+    assert_eq!(left.len(), 5, "the API's name and address alone: {left:#?}");
 }
