@@ -289,12 +289,14 @@ impl Default for PasswordsSpec {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Resources {
-    /// What is set aside for the container.
+    /// What is set aside for the container. A resource that is not named keeps its
+    /// default, or its limit where that is lower.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "schema::quantities")]
     pub requests: BTreeMap<String, Quantity>,
 
-    /// What the container may use at most.
+    /// What the container may use at most. A resource that is not named keeps its
+    /// default, or its request where that is higher.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "schema::quantities")]
     pub limits: BTreeMap<String, Quantity>,

@@ -24,7 +24,9 @@ pub use pods::*;
 pub use status::*;
 pub use tokens::*;
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, JSON,
+};
 use kube::CustomResourceExt;
 
 /// The `CustomResourceDefinition` as YAML, as it stands in `crds/authstacks.yaml`.
@@ -42,5 +44,18 @@ pub fn crd_yaml() -> Result<String, serde_yaml::Error> {
 /// The `CustomResourceDefinition` of [`AuthStack`].
 #[must_use]
 pub fn crd() -> CustomResourceDefinition {
-    AuthStack::crd()
+    let mut definition = AuthStack::crd();
+    let versions = definition.spec.versions.iter_mut();
+    let schemas =
+        versions.filter_map(|version| version.schema.as_mut()?.open_api_v3_schema.as_mut());
+    for schema in schemas {
+        let properties = schema.properties.as_mut();
+        if let Some(status) = properties.and_then(|all| all.get_mut("status")) {
+            // Until the operator has seen it, a stack is behind its manifest for
+            // whoever compares generations, and not merely without conditions,
+            // which kstatus would take for being done.
+            status.default = Some(JSON(serde_json::json!({"observedGeneration": -1})));
+        }
+    }
+    definition
 }

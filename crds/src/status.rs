@@ -29,6 +29,11 @@ pub struct AuthStackStatus {
     #[schemars(schema_with = "schema::conditions")]
     pub conditions: Vec<Condition>,
 
+    /// A digest of the manifest, `paused` apart, whose objects were last applied
+    /// whole: it tells whether a paused stack has changes waiting.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applied_spec: Option<String>,
+
     /// Where clients reach the API.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,

@@ -9,7 +9,7 @@
 
 mod support;
 
-use authstack_crds::AuthStack;
+use authstack_crds::{AuthStack, AuthStackStatus};
 use kube::{
     Api, Client,
     api::{Patch, PatchParams},
@@ -189,7 +189,12 @@ async fn status_is_written_apart_from_the_spec() {
         let created = create(&stacks, "a", &json!({})).await;
         let status = json!({"status": {"url": "http://a", "conditions": []}});
         let ignored = patch(&stacks, "a", &status).await.unwrap();
-        assert_eq!(ignored.status, None);
+        // The default, by which tools see that nobody has looked at it yet.
+        let unseen = AuthStackStatus {
+            observed_generation: Some(-1),
+            ..AuthStackStatus::default()
+        };
+        assert_eq!(ignored.status, Some(unseen));
 
         let params = PatchParams::default();
         let patched = stacks

@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | dereference | reads | `dereference.rs` |
 //! | validate | no | `validate.rs` |
-//! | desired | no | `desired.rs`, `desired/` |
+//! | desired | no | `desired.rs`, `desired/`, `stopping.rs` |
 //! | apply | writes | `apply.rs` |
 //! | inspect | reads, if something is not ready | `inspect.rs` |
 //! | observe | no | `observe.rs`, `diagnose.rs` |
@@ -23,15 +23,20 @@ mod digest;
 pub mod error;
 pub mod events;
 pub mod finding;
+pub mod immutable;
 pub mod inspect;
 pub mod labels;
 pub mod names;
 pub mod observe;
 pub mod pod_template;
+pub mod quantity;
 pub mod references;
+pub mod refusal;
 pub mod render;
+mod resources;
 pub mod stack;
 pub mod status;
+pub mod stopping;
 pub mod validate;
 pub mod versions;
 
@@ -122,6 +127,10 @@ pub async fn reconcile(stack: &AuthStack, context: &Context) -> Result<Next, Err
         return Ok(Next::AwaitChange);
     }
     let (names, outcome) = match validate::names(stack) {
+        Ok(names) if stack.spec.paused => {
+            let outcome = look_on(stack, &names, context).await;
+            (Some(names), outcome)
+        }
         Ok(names) => {
             let outcome = Box::pin(pipeline(stack, &names, context)).await;
             (Some(names), outcome)
@@ -129,7 +138,7 @@ pub async fn reconcile(stack: &AuthStack, context: &Context) -> Result<Next, Err
         Err(error) => (None, Err(error.into())),
     };
     let (observed, url, due, error) = match outcome {
-        Ok(Success { observed, url, due }) => (observed, Some(url), due, None),
+        Ok(Success { observed, url, due }) => (observed, url, due, None),
         Err(Failure { error, url }) => {
             let observed = after(&error, names.as_ref(), stack, context);
             (observed, url, None, Some(error))
@@ -144,6 +153,9 @@ pub async fn reconcile(stack: &AuthStack, context: &Context) -> Result<Next, Err
             let verdict = Verdict {
                 generation: stack.metadata.generation.unwrap_or_default(),
                 version: &stack.spec.version,
+                spec: &digest::of_spec(&stack.spec),
+                paused: stack.spec.paused,
+                stopped: stack.spec.stopped,
                 names: names.as_ref(),
                 url: url.as_deref(),
                 observed: &observed,
@@ -158,15 +170,9 @@ pub async fn reconcile(stack: &AuthStack, context: &Context) -> Result<Next, Err
     }
     match error {
         Some(error) => Err(error),
-        None if is_unwatched(&observed) => Ok(Next::LookAgain),
+        None if observed.has_refusal() => Ok(Next::LookAgain),
         None => Ok(due.map_or(Next::AwaitChange, |due| Next::At(until(due, now)))),
     }
-}
-
-/// Whether something is in the way whose going nobody would report.
-fn is_unwatched(observed: &Observed) -> bool {
-    let findings = observed.findings();
-    findings.iter().any(|(_, finding)| finding.unwatched)
 }
 
 fn until(due: Timestamp, now: Timestamp) -> Duration {
@@ -186,7 +192,8 @@ pub enum Next {
 
 struct Success {
     observed: Observed,
-    url: String,
+    /// Where clients reach it, if that was looked at.
+    url: Option<String>,
     due: Option<Timestamp>,
 }
 
@@ -217,7 +224,11 @@ async fn pipeline(
     let stack =
         spans::step("validate").in_scope(|| validate::validate(stack, &inputs, &context.images))?;
     let url = || Some(stack.public_url.clone());
-    let desired = spans::step("desired").in_scope(|| desired::build(&stack, &inputs));
+    let mut desired = spans::step("desired").in_scope(|| desired::build(&stack, &inputs));
+    if stack.stopped {
+        let children = context.children.of(&key);
+        desired = stopping::outside_in(desired, names, &children);
+    }
     let writer = Applier {
         client,
         children: &context.children,
@@ -241,8 +252,28 @@ async fn pipeline(
         spans::step("observe").in_scope(|| observe::observe(&inputs, &applied, &details));
     Ok(Success {
         observed,
-        url: stack.public_url,
+        url: Some(stack.public_url),
         due: inputs.due(),
+    })
+}
+
+/// What is true of a paused stack. Nothing is written, and nothing that its
+/// manifest refers to is read.
+async fn look_on(
+    stack: &AuthStack,
+    names: &names::Names,
+    context: &Context,
+) -> Result<Success, Failure> {
+    let children = context.children.of(&key(stack));
+    let details = if observe::needs_details_of(&children) {
+        inspect::inspect(&context.client, names).await?
+    } else {
+        Details::default()
+    };
+    Ok(Success {
+        observed: observe::observe_unapplied(&stack.spec, names, &children, &details),
+        url: None,
+        due: None,
     })
 }
 
@@ -259,7 +290,9 @@ fn after(
         stack: String::new(),
         namespace: String::new(),
     };
-    let mut observed = observe::observe_unapplied(names.unwrap_or(&nowhere), &children);
+    let names = names.unwrap_or(&nowhere);
+    let details = Details::default();
+    let mut observed = observe::observe_unapplied(&stack.spec, names, &children, &details);
     if let Some(component) = error.component() {
         observed.blame(
             component,
@@ -304,7 +337,8 @@ async fn publish(
         .await
     {
         Ok(written) => written,
-        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => return Ok(()),
+        // The stack is gone. A conflict is no such thing: another attempt writes.
+        Err(kube::Error::Api(status)) if status.is_not_found() => return Ok(()),
         Err(error) => return Err(api("writing the status")(error)),
     };
     let uid = stack.metadata.uid.clone().unwrap_or_default();

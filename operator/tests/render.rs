@@ -8,6 +8,7 @@
 
 use authstack_operator::args::Images;
 use authstack_operator::reconcile::render::render;
+use serde::Deserialize as _;
 
 fn of_spec(spec: &str) -> String {
     let manifest = format!(
@@ -100,10 +101,42 @@ fn pods_as_a_cluster_wants_them() {
 }
 
 #[test]
+fn every_container_has_requests_and_a_limit_on_memory_whatever_the_manifest_leaves_out() {
+    for resources in [
+        "{}",
+        "{requests: {cpu: '2'}}",
+        "{requests: {memory: 4Gi}}",
+        "{limits: {cpu: '4'}}",
+        "{limits: {memory: 16Mi}}",
+    ] {
+        let rendered = of_spec(&format!(
+            "{{api: {{resources: {resources}}}, nginx: {{resources: {resources}}}, postgres: {{managed: {{resources: {resources}}}}}}}"
+        ));
+        let mut containers = 0;
+        for document in serde_yaml::Deserializer::from_str(&rendered) {
+            let object = serde_json::Value::deserialize(document).unwrap();
+            let pod = &object["spec"]["template"]["spec"];
+            let all = ["initContainers", "containers"].map(|list| pod[list].as_array());
+            for container in all.into_iter().flatten().flatten() {
+                containers += 1;
+                let asked = &container["resources"];
+                for (list, resource) in [
+                    ("requests", "cpu"),
+                    ("requests", "memory"),
+                    ("limits", "memory"),
+                ] {
+                    let quantity = &asked[list][resource];
+                    assert!(quantity.is_string(), "{resources}: {list} {container}");
+                }
+            }
+        }
+        assert!(containers >= 4, "{containers} containers");
+    }
+}
+
+#[test]
 fn what_is_not_built_yet_is_refused_and_not_ignored() {
     for (spec, field) in [
-        ("{stopped: true}", "spec.stopped"),
-        ("{paused: true}", "spec.paused"),
         (
             "{postgres: {cloudNativePG: {}}}",
             "spec.postgres.cloudNativePG",

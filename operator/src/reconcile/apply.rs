@@ -10,6 +10,7 @@ mod kept;
 mod ownership;
 mod parts;
 mod reload;
+mod replace;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -184,7 +185,7 @@ impl Applier<'_> {
         object: &K,
         first: &K,
     ) -> Result<Outcome, Error> {
-        outcome(self.ensure(part, object, first).await)
+        outcome(Box::pin(self.ensure(part, object, first)).await)
     }
 
     async fn ensure<K: Child>(
@@ -222,8 +223,10 @@ impl Applier<'_> {
         if live.owned_by_update {
             self.convert_ownership::<K>(&name).await?;
         }
-        let applied = self.patch(&name, object).await?;
-        Ok(self.record(key, desired, Live::of(&applied)))
+        match self.patch(&name, object).await {
+            Ok(applied) => Ok(self.record(key, desired, Live::of(&applied))),
+            Err(error) => Err(self.or_make_anew(part, object, error).await),
+        }
     }
 
     fn record(&self, key: ChildKey, desired: u64, live: Live) -> Arc<Live> {

@@ -18,6 +18,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::{NamespaceResourceScope, serde::de::DeserializeOwned};
 use kube::Resource;
 
+use super::immutable::Step;
 use super::labels::{INSTANCE, MANAGED_BY, OPERATOR};
 
 /// Namespace and name of a stack.
@@ -63,6 +64,12 @@ pub trait Child:
     fn state(&self) -> State {
         State::Plain
     }
+
+    /// What to do when the API server says that the live object cannot be
+    /// changed into this one.
+    fn replacement(&self, _: &Self) -> Step {
+        Step::Accept
+    }
 }
 
 /// What a child's status says.
@@ -104,6 +111,9 @@ pub struct Rollout {
     pub updated: i32,
     /// Pods that are ready, of any template.
     pub ready: i32,
+    /// Pods that were told to stop and are not gone, where the controller counts
+    /// them apart from those that exist.
+    pub stopping: i32,
     /// Why pods cannot be made, if they cannot.
     pub failure: Option<String>,
 }

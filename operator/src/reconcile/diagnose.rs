@@ -3,7 +3,9 @@
 //! Messages are kept free of what changes from one attempt to the next, such
 //! as back-off times: a status that is rewritten all the time says nothing.
 
-use k8s_openapi::api::core::v1::{ContainerStatus, Event, PersistentVolumeClaim, Pod};
+use k8s_openapi::api::core::v1::{
+    ContainerStateTerminated, ContainerStatus, Event, PersistentVolumeClaim, Pod,
+};
 use kube::ResourceExt as _;
 
 use super::inspect::Details;
@@ -24,12 +26,7 @@ pub struct Cause {
 /// What holds a component back, if its pods or its volume say so.
 #[must_use]
 pub fn diagnose(component: Component, details: &Details) -> Option<Cause> {
-    let of_component = |pod: &&Pod| {
-        pod.labels()
-            .get(COMPONENT)
-            .is_some_and(|is| is == component.as_str())
-    };
-    let pods: Vec<_> = details.pods.iter().filter(of_component).collect();
+    let pods: Vec<_> = of_component(component, details).collect();
     let volume = || {
         (component == Component::Postgres)
             .then(|| volume(&details.claims, &details.events))
@@ -51,6 +48,15 @@ pub fn diagnose(component: Component, details: &Details) -> Option<Cause> {
         .or_else(|| by_pods(schedule))
 }
 
+/// The pods of a component.
+pub(super) fn of_component(component: Component, details: &Details) -> impl Iterator<Item = &Pod> {
+    details.pods.iter().filter(move |pod| {
+        pod.labels()
+            .get(COMPONENT)
+            .is_some_and(|is| is == component.as_str())
+    })
+}
+
 fn containers(pod: &Pod) -> impl Iterator<Item = &ContainerStatus> {
     let status = pod.status.as_ref();
     let init = status.and_then(|status| status.init_container_statuses.as_ref());
@@ -70,11 +76,20 @@ fn waiting(container: &ContainerStatus) -> Option<(&str, &str)> {
 fn image(pod: &Pod, component: Component) -> Option<Cause> {
     let pod_name = pod.name_any();
     containers(pod).find_map(|container| {
-        let (reason, _) = waiting(container)?;
+        let (reason, message) = waiting(container)?;
         let problem = match reason {
-            "ErrImagePull" | "ImagePullBackOff" | "ErrImageNeverPull" => "cannot be pulled",
+            "ErrImagePull"
+            | "ImagePullBackOff"
+            | "ErrImageNeverPull"
+            | "ImageInspectError"
+            | "RegistryUnavailable"
+            | "SignatureValidationFailed" => "cannot be pulled",
             "InvalidImageName" => "is no valid image name",
             _ => return None,
+        };
+        let why = match pull_failure(message) {
+            Some(why) => format!(": {}", shorten(why)),
+            None => String::new(),
         };
         let field = match component {
             Component::Postgres => "spec.postgres.managed.image",
@@ -84,13 +99,24 @@ fn image(pod: &Pod, component: Component) -> Option<Cause> {
         Some(Cause {
             reason: "ImagePullFailed",
             message: format!(
-                "image {image} {problem} (pod {pod_name}, container {name}): correct {field}, or make the image available to the nodes",
+                "image {image} {problem} (pod {pod_name}, container {name}){why}: correct {field}, or make the image available to the nodes",
                 image = container.image,
                 name = container.name,
             ),
             stalled: true,
         })
     })
+}
+
+/// What the kubelet says of a failed pull. Between two attempts it says that it
+/// waits, and then, since Kubernetes 1.32, the same words again.
+fn pull_failure(message: &str) -> Option<&str> {
+    let said = match message.strip_prefix("Back-off pulling image ") {
+        Some(waits) => waits.split_once("\": ")?.1,
+        None => message,
+    };
+    let said = said.strip_prefix("ErrImagePull: ").unwrap_or(said);
+    Some(said).filter(|said| !said.is_empty())
 }
 
 /// A Secret or ConfigMap that a container needs and cannot have.
@@ -188,14 +214,7 @@ fn crash(pod: &Pod, _: Component) -> Option<Cause> {
             .last_state
             .as_ref()
             .and_then(|state| state.terminated.as_ref());
-        let how = ended.map_or_else(String::new, |ended| {
-            let said = shorten(ended.message.as_deref().unwrap_or_default());
-            match (ended.reason.as_deref(), said.is_empty()) {
-                (Some("OOMKilled"), _) => ": it needs more memory than its limit".to_owned(),
-                (_, true) => format!(": exit code {}", ended.exit_code),
-                (_, false) => format!(": exit code {}: {said}", ended.exit_code),
-            }
-        });
+        let how = ended.map_or_else(String::new, how_it_ended);
         Some(Cause {
             reason: "ContainerCrashing",
             message: format!(
@@ -205,6 +224,23 @@ fn crash(pod: &Pod, _: Component) -> Option<Cause> {
             stalled: false,
         })
     })
+}
+
+/// How a container ended last: its exit code, what the node calls it, and its
+/// last words.
+fn how_it_ended(ended: &ContainerStateTerminated) -> String {
+    let code = ended.exit_code;
+    let how = match &ended.reason {
+        Some(reason) => format!(": exit code {code} ({reason})"),
+        None => format!(": exit code {code}"),
+    };
+    if ended.reason.as_deref() == Some("OOMKilled") {
+        return how + ": it needs more memory than its limit";
+    }
+    match shorten(ended.message.as_deref().unwrap_or_default()) {
+        said if said.is_empty() => how,
+        said => format!("{how}: {said}"),
+    }
 }
 
 /// A pod that fits on no node. An autoscaler may be bringing one, so it does not
@@ -240,125 +276,4 @@ fn shorten(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn pod(yaml: &str) -> Pod {
-        let head = "metadata: {name: shop-api-1, labels: {app.kubernetes.io/component: api}}\n";
-        serde_yaml::from_str(&format!("{head}status: {yaml}")).unwrap()
-    }
-
-    fn of_pod(yaml: &str) -> Option<Cause> {
-        let details = Details {
-            pods: vec![pod(yaml)],
-            ..Details::default()
-        };
-        diagnose(Component::Api, &details)
-    }
-
-    fn container(state: &str) -> String {
-        format!(
-            "{{containerStatuses: [{{name: api, image: 'x/api:1', imageID: '', ready: false, restartCount: 1, {state}}}]}}"
-        )
-    }
-
-    #[test]
-    fn an_image_that_cannot_be_pulled() {
-        let first = of_pod(&container(
-            "state: {waiting: {reason: ErrImagePull, message: a}}",
-        ));
-        let later = of_pod(&container(
-            "state: {waiting: {reason: ImagePullBackOff, message: b}}",
-        ));
-        assert_eq!(first, later, "one problem is one message");
-        let cause = first.unwrap();
-        assert_eq!(cause.reason, "ImagePullFailed");
-        assert!(cause.stalled);
-        assert!(cause.message.contains("x/api:1"), "{}", cause.message);
-        assert!(
-            cause.message.contains("spec.api.image"),
-            "{}",
-            cause.message
-        );
-    }
-
-    #[test]
-    fn a_program_that_keeps_ending_says_its_last_words() {
-        let cause = of_pod(&container(
-            "state: {waiting: {reason: CrashLoopBackOff, message: wait}}, lastState: {terminated: {exitCode: 3, message: 'line one\n\n line two'}}",
-        ))
-        .unwrap();
-        assert_eq!(cause.reason, "ContainerCrashing");
-        assert!(
-            cause.message.ends_with("exit code 3: line one line two"),
-            "{}",
-            cause.message
-        );
-        assert!(!cause.stalled, "the database may come back");
-    }
-
-    #[test]
-    fn a_pod_that_fits_nowhere() {
-        let cause = of_pod(
-            "{conditions: [{type: PodScheduled, status: 'False', reason: Unschedulable, message: 0/1 nodes}]}",
-        )
-        .unwrap();
-        assert_eq!(cause.reason, "Unschedulable");
-    }
-
-    #[test]
-    fn a_pod_that_just_starts_is_no_cause() {
-        assert_eq!(
-            of_pod(&container("state: {waiting: {reason: PodInitializing}}")),
-            None
-        );
-        assert_eq!(of_pod(&container("state: {running: {}}")), None);
-        assert_eq!(of_pod("{}"), None);
-    }
-
-    #[test]
-    fn another_component_s_pod_is_not_blamed() {
-        let details = Details {
-            pods: vec![pod(&container("state: {waiting: {reason: ErrImagePull}}"))],
-            ..Details::default()
-        };
-        assert_eq!(diagnose(Component::Nginx, &details), None);
-    }
-
-    fn of_claim(class: &str, said: &str) -> Option<Cause> {
-        let claim = format!(
-            "metadata: {{name: data-shop-postgres-0, uid: u}}\nspec: {class}\nstatus: {{phase: Pending}}"
-        );
-        let event = format!(
-            "metadata: {{}}\ninvolvedObject: {{uid: u}}\nreason: ProvisioningFailed\nmessage: '{said}'"
-        );
-        let details = Details {
-            claims: vec![serde_yaml::from_str(&claim).unwrap()],
-            events: vec![serde_yaml::from_str(&event).unwrap()],
-            ..Details::default()
-        };
-        diagnose(Component::Postgres, &details)
-    }
-
-    #[test]
-    fn a_volume_that_nobody_makes() {
-        let named = "{storageClassName: fast}";
-        let cause = of_claim(named, "storageclass \"fast\" not found").unwrap();
-        assert_eq!(cause.reason, "StorageClassNotFound");
-        assert!(
-            cause.message.contains("create the StorageClass fast"),
-            "{}",
-            cause.message
-        );
-        assert_eq!(of_claim(named, "no space").unwrap().reason, "VolumePending");
-        let none = of_claim("{}", "no storage class is set").unwrap();
-        assert!(none.message.contains("default"), "{}", none.message);
-    }
-
-    #[test]
-    fn long_words_keep_their_end() {
-        let short = shorten(&format!("{}the error", "x ".repeat(1_000)));
-        assert!(short.starts_with('…') && short.ends_with("the error"));
-        assert!(short.chars().count() <= 402);
-    }
-}
+mod tests;

@@ -2,6 +2,7 @@
 //! each thing that an operator of a cluster would tell apart.
 
 use super::names::Component;
+use super::refusal::{self, Refusal};
 use crate::client;
 
 /// Why a stack could not be reconciled.
@@ -120,8 +121,32 @@ pub enum Error {
         name: String,
     },
 
+    /// An object is made anew around what belongs to it, because it cannot be
+    /// changed into what it is to be.
+    #[error("{kind} {name} is made anew around its pods and volumes: {step}")]
+    Replacing {
+        /// Kind of the object.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+        /// What is being waited for.
+        step: &'static str,
+    },
+
+    /// An object cannot be changed into what it is to be, nor be made anew
+    /// without losing something.
+    #[error("{kind} {name} cannot be changed: {problem}; it is left as it is")]
+    Immutable {
+        /// Kind of the object.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+        /// What cannot change, and what to do.
+        problem: String,
+    },
+
     /// A request failed.
-    #[error("{action}: {source}")]
+    #[error("{action}: {}", said(source))]
     Api {
         /// What was being done, with the object's kind and name.
         action: String,
@@ -152,10 +177,12 @@ impl Error {
             Self::MajorMismatch { .. } => "MajorMismatch",
             Self::NameTaken { .. } => "NameTaken",
             Self::StillDeleting { .. } => "StillDeleting",
-            Self::Api { source, .. } => match source {
-                kube::Error::Api(status) if status.code == 403 => "Forbidden",
-                kube::Error::Api(status) if status.code == 422 => "Invalid",
-                _ => "ApiError",
+            Self::Replacing { .. } => "Replacing",
+            Self::Immutable { .. } => "Immutable",
+            Self::Api { source, .. } => match refusal(source) {
+                Some(refusal) => refusal.reason(),
+                None if is_terminating(source) => "NamespaceTerminating",
+                None => "ApiError",
             },
         }
     }
@@ -172,23 +199,37 @@ impl Error {
             | Self::SigningKeysMissing { .. }
             | Self::AuthorityInvalid { .. }
             | Self::MajorMismatch { .. }
-            | Self::NameTaken { .. } => false,
-            Self::StillDeleting { .. } | Self::KeyGeneration | Self::Certificate { .. } => true,
-            Self::Api { source, .. } => !is_refusal(source),
+            | Self::NameTaken { .. }
+            | Self::Immutable { .. } => false,
+            Self::StillDeleting { .. }
+            | Self::KeyGeneration
+            | Self::Certificate { .. }
+            | Self::Replacing { .. } => true,
+            Self::Api { source, .. } => refusal(source).is_none(),
         }
     }
 
-    /// Whether this is no failure of the stack: another replica leads, or
-    /// somebody was faster.
+    /// Whether this is no failure of the stack: another replica leads, somebody
+    /// was faster, or the stack is about to go with its namespace.
     #[must_use]
     pub fn is_benign(&self) -> bool {
         match self {
             Self::StillDeleting { .. } => true,
             Self::Api { source, .. } => {
                 client::is_not_leading(source)
+                    || is_terminating(source)
                     || matches!(source, kube::Error::Api(status) if status.code == 409)
             }
             _ => false,
+        }
+    }
+
+    /// What the API server means, if it understood and said no.
+    #[must_use]
+    pub fn refusal(&self) -> Option<Refusal> {
+        match self {
+            Self::Api { source, .. } => refusal(source),
+            _ => None,
         }
     }
 
@@ -207,12 +248,31 @@ impl Error {
             | Self::InvalidSpec { .. }
             | Self::StillDeleting { .. }
             | Self::Certificate { .. }
+            | Self::Replacing { .. }
+            | Self::Immutable { .. }
             | Self::Api { .. } => None,
         }
     }
 }
 
-/// The API server understood and said no: quota, policy, permission, schema.
-pub(super) fn is_refusal(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if matches!(status.code, 400 | 403 | 422))
+fn refusal(error: &kube::Error) -> Option<Refusal> {
+    match error {
+        kube::Error::Api(status) => Refusal::of(status),
+        _ => None,
+    }
+}
+
+fn is_terminating(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if refusal::is_terminating(status))
+}
+
+/// What a client's error says to a person, with what to do about it.
+fn said(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => match Refusal::of(status) {
+            Some(refusal) => format!("{}: {}", status.message, refusal.advice()),
+            None => status.message.clone(),
+        },
+        other => other.to_string(),
+    }
 }

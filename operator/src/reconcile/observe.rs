@@ -3,17 +3,23 @@
 //! Pure, and fed with objects that the API server returned, never with wishes.
 
 mod certificates;
+mod workload;
 
-use authstack_crds::{CertificateStatus, ConditionType};
+use authstack_crds::{AuthStackSpec, CertificateStatus, ConditionType};
 
 use super::apply::{Applied, Outcome};
 use super::children::{Known, Live, Rollout, State};
-use super::dereference::{Inputs, Reference};
+use super::dereference::{External, Inputs, Reference};
 use super::desired::{Api, Desired, Nginx, Postgres};
-use super::diagnose::diagnose;
 use super::finding::Finding;
 use super::inspect::Details;
 use super::names::{Component, Names};
+use workload::{is_worth_a_look, workload};
+
+/// The reason of a part that has no pod and is to have none.
+pub(super) const STOPPED: &str = "Stopped";
+/// The reason of a part that is on its way there.
+pub(super) const STOPPING: &str = "Stopping";
 
 /// What is true of a stack.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +80,21 @@ impl Observed {
         ]
     }
 
+    /// Whether no part has a pod, and none is to have one.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        [&self.database, &self.api, &self.nginx]
+            .into_iter()
+            .all(|finding| finding.reason == STOPPED)
+    }
+
+    /// Whether the API server or another's object keeps a child from being as it
+    /// is to be.
+    #[must_use]
+    pub fn has_refusal(&self) -> bool {
+        self.findings().iter().any(|(_, finding)| finding.unwatched)
+    }
+
     /// Replaces what was found of the part that an error is about.
     pub(super) fn blame(&mut self, component: Component, finding: Finding) {
         *match component {
@@ -106,7 +127,14 @@ pub fn needs_details(applied: &Desired<Applied>) -> bool {
         .chain([&api.deployment, &nginx.deployment]);
     workloads
         .filter_map(|outcome| rollout(live(outcome)?))
-        .any(|rollout| !is_complete(rollout))
+        .any(is_worth_a_look)
+}
+
+/// The same of children that nobody applies.
+#[must_use]
+pub fn needs_details_of(children: &Known) -> bool {
+    let rollouts = children.values().filter_map(|live| rollout(live));
+    rollouts.into_iter().any(is_worth_a_look)
 }
 
 /// What is true of a stack whose children were applied.
@@ -160,7 +188,7 @@ pub fn observe(inputs: &Inputs, applied: &Desired<Applied>, details: &Details) -
         let pods = live(&postgres.stateful_set).and_then(rollout).map(pods);
         (managed(postgres, details), some_ready(pods))
     } else {
-        let finding = external(inputs, api_pods);
+        let finding = external(inputs.external.as_ref(), api_pods);
         let serves = finding.ready == Some(true);
         (finding, serves)
     };
@@ -179,30 +207,44 @@ pub fn observe(inputs: &Inputs, applied: &Desired<Applied>, details: &Details) -
     }
 }
 
-/// What is true of a stack whose children could not be applied: what the
-/// watches last saw of them. Nothing is called ready that may not be.
+/// What is true of a stack whose children could not or may not be applied: what
+/// the watches last saw of them. Nothing is called ready that may not be.
 #[must_use]
-pub fn observe_unapplied(names: &Names, children: &Known) -> Observed {
+pub fn observe_unapplied(
+    spec: &AuthStackSpec,
+    names: &Names,
+    children: &Known,
+    details: &Details,
+) -> Observed {
     let of = |kind: &'static str, name: String| children.get(&(kind, name)).map(AsRef::as_ref);
     let postgres = of("StatefulSet", names.postgres());
     let api = of("Deployment", names.api());
     let nginx = of("Deployment", names.nginx());
     let part = |component, live: Option<&Live>| match live {
-        Some(live) => workload(component, Some(live), &Details::default()),
+        Some(live) => workload(component, Some(live), details),
         None => Finding::unknown("NotApplied", "nothing was applied yet"),
     };
-    let database = part(Component::Postgres, postgres);
     let postgres_pods = postgres.and_then(rollout).map(pods);
     let api_pods = api.and_then(rollout).map(pods);
     let nginx_pods = nginx.and_then(rollout).map(pods);
+    let (database, database_serves) = if spec.postgres.managed.is_some() {
+        let serves = some_ready(postgres_pods);
+        (part(Component::Postgres, postgres), serves)
+    } else {
+        (external(None, api_pods), some_ready(api_pods))
+    };
     Observed {
-        credentials: Finding::unknown("NotApplied", "not looked at, because of an earlier problem"),
-        serving: some_ready(postgres_pods) && some_ready(api_pods) && some_ready(nginx_pods),
+        credentials: match of("Secret", names.credentials()) {
+            Some(_) => Finding::ready("Ready", "the credentials are there"),
+            None => Finding::unknown("NotApplied", "nothing was applied yet"),
+        },
+        serving: database_serves && some_ready(api_pods) && some_ready(nginx_pods),
         database,
         api: part(Component::Api, api),
         nginx: part(Component::Nginx, nginx),
         ingress: match of("Ingress", names.ingress()) {
             Some(_) => Finding::ready("Applied", "the Ingress is there"),
+            None if !spec.ingress.enabled => no_ingress(),
             None => Finding::unknown("NotApplied", "nothing was applied yet"),
         },
         api_pods,
@@ -255,19 +297,6 @@ fn pods(rollout: &Rollout) -> Pods {
     }
 }
 
-/// All wanted pods are of the newest template and ready, and no other is left.
-fn is_complete(rollout: &Rollout) -> bool {
-    let Rollout {
-        current,
-        wanted,
-        existing,
-        updated,
-        ready,
-        failure: _,
-    } = rollout;
-    *current && updated >= wanted && existing <= wanted && ready >= wanted
-}
-
 fn managed(postgres: &Postgres<Applied>, details: &Details) -> Finding {
     let Postgres {
         service_account,
@@ -292,7 +321,7 @@ fn managed(postgres: &Postgres<Applied>, details: &Details) -> Finding {
     refused(objects.into_iter().chain(policies).chain(reload)).unwrap_or_else(|| {
         let finding = workload(Component::Postgres, live(stateful_set), details);
         match certificates::reload_failure(reload.as_ref()) {
-            Some(failure) if finding.ready == Some(true) => failure,
+            Some(failure) if finding.ready == Some(true) && finding.reason != STOPPED => failure,
             _ => finding,
         }
     })
@@ -300,10 +329,12 @@ fn managed(postgres: &Postgres<Applied>, details: &Details) -> Finding {
 
 /// The operator does not connect to a database that it does not run; the API's
 /// readiness tells that it can be used.
-fn external(inputs: &Inputs, api: Option<Pods>) -> Finding {
-    let reference = inputs.external.as_ref().map(|external| &external.reference);
-    match reference {
+fn external(external: Option<&External>, api: Option<Pods>) -> Finding {
+    match external.map(|external| &external.reference) {
         Some(Reference::Missing(message)) => Finding::stalled("SecretNotFound", message),
+        _ if api.is_some_and(|pods| pods.wanted == 0) => {
+            Finding::ready(STOPPED, "nothing uses the external database")
+        }
         _ if api.is_some_and(|pods| pods.ready > 0) => {
             Finding::ready("External", "the API is connected to the external database")
         }
@@ -323,13 +354,17 @@ fn ingress_finding(
         return finding;
     }
     match ingress {
-        None => Finding::ready("Disabled", "spec.ingress.enabled is false"),
+        None => no_ingress(),
         Some(Outcome::Refused { reason, message }) => Finding::refused(reason, message),
         Some(Outcome::Live(live)) => match (&inputs.tls, &live.state) {
             (Reference::Missing(message), _) => Finding::stalled("SecretNotFound", message),
             (_, state) => certificates::exposed(inputs).unwrap_or_else(|| addressed(state)),
         },
     }
+}
+
+fn no_ingress() -> Finding {
+    Finding::ready("Disabled", "spec.ingress.enabled is false")
 }
 
 fn addressed(state: &State) -> Finding {
@@ -342,54 +377,5 @@ fn addressed(state: &State) -> Finding {
             "AddressPending",
             "the Ingress is applied; no controller has given it an address yet",
         ),
-    }
-}
-
-fn workload(component: Component, live: Option<&Live>, details: &Details) -> Finding {
-    let noun = match component {
-        Component::Postgres => "PostgreSQL",
-        Component::Nginx => "nginx",
-        _ => "the API",
-    };
-    let Some(rollout) = live.and_then(rollout) else {
-        return Finding::unknown("Unknown", format!("{noun} has not been seen yet"));
-    };
-    if is_complete(rollout) {
-        let message = match (component, rollout.wanted) {
-            (Component::Postgres, _) => "PostgreSQL accepts connections".to_owned(),
-            (_, 1) => format!("1 pod of {noun} is ready"),
-            (_, wanted) => format!("{wanted} pods of {noun} are ready"),
-        };
-        return Finding::ready("Ready", message);
-    }
-    if let Some(cause) = diagnose(component, details) {
-        return cause.into();
-    }
-    if let Some(failure) = &rollout.failure {
-        return Finding::stalled(
-            "PodsRefused",
-            format!("the cluster refuses pods of {noun}: {failure}"),
-        );
-    }
-    Finding::not_ready("Progressing", progress(noun, rollout))
-}
-
-fn progress(noun: &str, rollout: &Rollout) -> String {
-    let Rollout {
-        current,
-        wanted,
-        existing,
-        updated,
-        ready,
-        failure: _,
-    } = rollout;
-    if !current {
-        format!("the rollout of {noun} begins")
-    } else if updated < wanted {
-        format!("{updated} of {wanted} pods of {noun} are at the newest configuration")
-    } else if ready < wanted {
-        format!("{ready} of {wanted} pods of {noun} are ready")
-    } else {
-        format!("{} old pods of {noun} are being stopped", existing - wanted)
     }
 }

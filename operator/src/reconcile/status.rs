@@ -16,7 +16,10 @@ use super::error::Error;
 use super::finding::Finding;
 use super::labels;
 use super::names::{Component, Names};
-use super::observe::Observed;
+use super::observe::{Observed, STOPPED, STOPPING};
+
+/// The reason of a stack that is left as it is.
+const PAUSED: &str = "Paused";
 
 /// What a reconcile came to.
 pub struct Verdict<'a> {
@@ -24,6 +27,12 @@ pub struct Verdict<'a> {
     pub generation: i64,
     /// The manifest's version.
     pub version: &'a str,
+    /// A digest of the manifest, `paused` apart.
+    pub spec: &'a str,
+    /// Whether the children are left as they are.
+    pub paused: bool,
+    /// Whether nothing is to run.
+    pub stopped: bool,
     /// The stack's names, if it has any.
     pub names: Option<&'a Names>,
     /// Where clients reach it, if the manifest could be read that far.
@@ -41,7 +50,8 @@ pub fn status(
     verdict: &Verdict<'_>,
     now: Timestamp,
 ) -> AuthStackStatus {
-    let conditions = conditions(verdict);
+    let waiting = waits(previous, verdict);
+    let conditions = conditions(verdict, waiting);
     let is_ready = conditions
         .first()
         .is_some_and(|(_, is, _, _)| *is == Some(true));
@@ -62,6 +72,7 @@ pub fn status(
                 )
             })
             .collect(),
+        applied_spec: applied_spec(previous, verdict),
         url: verdict
             .url
             .map(ToOwned::to_owned)
@@ -89,6 +100,19 @@ pub fn status(
             .clone()
             .unwrap_or_else(|| previous.certificates.clone()),
     }
+}
+
+/// Whether this manifest is held back by `paused`.
+fn waits(previous: &AuthStackStatus, verdict: &Verdict<'_>) -> bool {
+    verdict.paused && previous.applied_spec.as_deref() != Some(verdict.spec)
+}
+
+/// The manifest whose children are in the cluster, all of them.
+fn applied_spec(previous: &AuthStackStatus, verdict: &Verdict<'_>) -> Option<String> {
+    if verdict.paused || verdict.error.is_some() {
+        return previous.applied_spec.clone();
+    }
+    (!verdict.observed.has_refusal()).then(|| verdict.spec.to_owned())
 }
 
 /// The status while the API server cannot be relied on: what was true stays,
@@ -124,9 +148,9 @@ pub fn interrupted(previous: &AuthStackStatus, error: &Error, now: Timestamp) ->
 type Row = (ConditionType, Option<bool>, &'static str, String);
 
 /// Every condition, `Ready` first.
-fn conditions(verdict: &Verdict<'_>) -> Vec<Row> {
+fn conditions(verdict: &Verdict<'_>, waiting: bool) -> Vec<Row> {
     let observed = verdict.observed;
-    let problem = problem(verdict);
+    let problem = problem(verdict, waiting);
     let stalled = match (&problem, verdict.error) {
         (_, Some(error)) => !error.is_retryable(),
         (Some(_), None) => observed
@@ -136,11 +160,7 @@ fn conditions(verdict: &Verdict<'_>) -> Vec<Row> {
         (None, None) => false,
     };
     let (ready, reason, message) = match &problem {
-        None => (
-            true,
-            "Ready",
-            format!("generation {} is fully rolled out", verdict.generation),
-        ),
+        None => ready(verdict),
         Some((reason, message)) => (false, *reason, message.clone()),
     };
     let mut rows = vec![(ConditionType::Ready, Some(ready), reason, message.clone())];
@@ -173,7 +193,7 @@ fn conditions(verdict: &Verdict<'_>) -> Vec<Row> {
         (
             ConditionType::Reconciling,
             Some(false),
-            "Idle",
+            if verdict.paused { PAUSED } else { "Idle" },
             "nothing is in progress".to_owned(),
         )
     });
@@ -190,9 +210,25 @@ fn conditions(verdict: &Verdict<'_>) -> Vec<Row> {
     rows
 }
 
+/// What a stack says of itself that is as it is to be.
+fn ready(verdict: &Verdict<'_>) -> (bool, &'static str, String) {
+    let generation = verdict.generation;
+    if verdict.observed.is_stopped() {
+        let message = "no pod is left and the data is kept: set spec.stopped to false to go on";
+        (true, STOPPED, message.to_owned())
+    } else if verdict.paused {
+        let message = "fully rolled out, and left as it is until spec.paused is false";
+        (true, PAUSED, message.to_owned())
+    } else {
+        let message = format!("generation {generation} is fully rolled out");
+        (true, "Ready", message)
+    }
+}
+
 /// What keeps the stack from being ready: the error, else what stays until
-/// somebody acts, else the first part that is not there yet.
-fn problem(verdict: &Verdict<'_>) -> Option<(&'static str, String)> {
+/// somebody acts, else that it is paused and has changes waiting, else the first
+/// part that is not there yet.
+fn problem(verdict: &Verdict<'_>, waiting: bool) -> Option<(&'static str, String)> {
     if let Some(error) = verdict.error {
         return Some((error.reason(), error.to_string()));
     }
@@ -204,7 +240,19 @@ fn problem(verdict: &Verdict<'_>) -> Option<(&'static str, String)> {
             .find(|finding| wanted(finding))
             .map(|finding| (finding.reason, finding.message.clone()))
     };
-    first(|finding| finding.stalled).or_else(|| first(|finding| finding.ready != Some(true)))
+    let waiting = || {
+        let message = "spec.paused holds this generation back: set it to false to apply it; until then the objects are left as they are";
+        waiting.then(|| (PAUSED, message.to_owned()))
+    };
+    let stopping = || {
+        let message = "the stack is being stopped from the outside in, and the API or the database still runs";
+        let still = verdict.stopped && !verdict.observed.is_stopped();
+        still.then(|| (STOPPING, message.to_owned()))
+    };
+    first(|finding| finding.stalled)
+        .or_else(waiting)
+        .or_else(|| first(|finding| finding.ready != Some(true)))
+        .or_else(stopping)
 }
 
 /// A condition whose time moves only when its status does.

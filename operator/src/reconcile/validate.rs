@@ -3,21 +3,28 @@
 
 use std::collections::BTreeSet;
 
-use k8s_openapi::api::core::v1::ResourceRequirements;
-
 use authstack_crds::{
     ApiSpec, AuthStack, AuthStackSpec, IngressSpec, IngressTls, ManagedPostgresSpec, NginxSpec,
-    PostgresSpec, Resources, SigningAlgorithm, SigningSpec,
+    PostgresSpec, SigningAlgorithm, SigningSpec,
 };
 
 use super::dereference::Inputs;
 use super::error::Error;
 use super::names::{Names, POSTGRES_PORT};
 use super::pod_template;
+use super::resources;
 use super::versions::{self, Pinned};
 use crate::args::Images;
 
 pub use super::stack::{Api, Database, Ingress, Nginx, Postgres, Signing, Stack, Tls, Tokens};
+
+impl Stack {
+    /// How many pods a part has that runs with so many.
+    #[must_use]
+    pub fn replicas(&self, running: i32) -> i32 {
+        if self.stopped { 0 } else { running }
+    }
+}
 
 /// Decides everything that builders need.
 ///
@@ -106,8 +113,6 @@ fn check_built(spec: &AuthStackSpec) -> Result<(), Error> {
     let postgres = &spec.postgres;
     let tls = spec.ingress.tls.as_ref();
     let asked = [
-        ("spec.paused", spec.paused),
-        ("spec.stopped", spec.stopped),
         (
             "spec.postgres.cloudNativePG",
             postgres.cloud_native_pg.is_some(),
@@ -214,19 +219,11 @@ fn positive(field: &'static str, count: i32) -> Result<i32, Error> {
     Ok(count)
 }
 
-fn resources(resources: &Resources) -> ResourceRequirements {
-    ResourceRequirements {
-        requests: Some(resources.requests.clone()),
-        limits: Some(resources.limits.clone()),
-        ..ResourceRequirements::default()
-    }
-}
-
 fn api(spec: &ApiSpec, pinned: &Pinned, images: &Images) -> Result<Api, Error> {
     Ok(Api {
         replicas: positive("spec.api.replicas", spec.replicas)?,
         image: choose(spec.image.as_ref(), images.api.as_ref(), pinned.api),
-        resources: resources(&spec.resources),
+        resources: resources::complete(&spec.resources, &ApiSpec::default().resources),
         log_level: spec.log_level,
         autoscaling: spec.autoscaling.clone(),
         env_from: spec.env_from.clone(),
@@ -249,7 +246,7 @@ fn nginx(spec: &NginxSpec, pinned: &Pinned, images: &Images) -> Result<Nginx, Er
     Ok(Nginx {
         replicas: positive("spec.nginx.replicas", spec.replicas)?,
         image: choose(spec.image.as_ref(), images.nginx.as_ref(), pinned.nginx),
-        resources: resources(&spec.resources),
+        resources: resources::complete(&spec.resources, &NginxSpec::default().resources),
         trusted_proxies: spec.trusted_proxies.clone(),
         pod_template: pod_template::check("spec.nginx.podTemplate.affinity", &spec.pod_template)?,
     })
@@ -317,7 +314,7 @@ fn postgres(
     Ok(Postgres {
         major: spec.major,
         image: choose(spec.image.as_ref(), images.postgres.as_ref(), image),
-        resources: resources(&spec.resources),
+        resources: resources::complete(&spec.resources, &ManagedPostgresSpec::default().resources),
         storage_size: spec.storage.size.clone(),
         storage_class: spec.storage.storage_class_name.clone(),
         parameters: spec.parameters.clone(),

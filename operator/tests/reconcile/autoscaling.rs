@@ -123,3 +123,46 @@ async fn a_stack_that_begins_with_an_autoscaler_begins_with_the_manifests_number
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_stack_with_an_autoscaler_stops_and_starts_with_the_manifests_number() {
+    in_namespace("restarted", async |config, namespace| {
+        let site = Site::new(&config, &namespace).await;
+        let api = json!({"replicas": 4, "autoscaling": {"minReplicas": 2, "maxReplicas": 9}});
+        site.apply("shop", json!({"api": api})).await;
+        site.built("shop").await;
+        scale(&site, 6).await;
+        site.quiet().await;
+        let has_autoscaler = async || {
+            let autoscaler = site.get::<HorizontalPodAutoscaler>("shop-api").await;
+            autoscaler.is_some()
+        };
+        let owners_are = async |wanted: &str| {
+            let deployment = site.get::<Deployment>("shop-api").await.unwrap();
+            assert_eq!(owners(&deployment), [wanted]);
+        };
+
+        site.apply("shop", json!({"stopped": true, "api": api}))
+            .await;
+        site.condition("shop", ConditionType::Ready, ("True", "Stopped"))
+            .await;
+        assert_eq!(replicas(&site).await, Some(0));
+        assert!(!has_autoscaler().await, "it would start pods");
+        owners_are("authstack-operator").await;
+
+        site.apply("shop", json!({"stopped": false, "api": api}))
+            .await;
+        // No autoscaler raises a number from zero.
+        eventually("it starts again", SOON, async || {
+            replicas(&site).await == Some(4) && has_autoscaler().await
+        })
+        .await;
+        site.quiet().await;
+        assert_eq!(replicas(&site).await, Some(4));
+        owners_are("authstack-operator-autoscaling").await;
+        scale(&site, 7).await;
+        site.quiet().await;
+        assert_eq!(replicas(&site).await, Some(7), "the autoscaler's again");
+    })
+    .await;
+}

@@ -249,27 +249,3 @@ async fn the_scale_subresource_scales_the_api() {
     })
     .await;
 }
-
-#[tokio::test]
-async fn stacks_do_not_wait_for_each_other() {
-    in_namespace("many", async |config, namespace| {
-        let site = Site::new(&config, &namespace).await;
-        site.apply("bad", json!({"version": "9.0.0"})).await;
-        for index in 0..20 {
-            site.apply(&format!("shop-{index}"), json!({})).await;
-        }
-        eventually(
-            "all Ingresses are there",
-            Duration::from_mins(1),
-            async || names::<Ingress>(&site).await.len() == 20,
-        )
-        .await;
-        site.condition(
-            "bad",
-            ConditionType::Stalled,
-            ("True", "UnsupportedVersion"),
-        )
-        .await;
-    })
-    .await;
-}

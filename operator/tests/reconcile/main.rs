@@ -8,8 +8,13 @@ mod autoscaling;
 mod certificates;
 mod children;
 mod data;
+mod drift;
 mod keys;
+mod killed;
+mod life;
 mod network;
+mod picture;
+mod replaced;
 mod site;
 #[path = "../support/mod.rs"]
 mod support;

@@ -18,13 +18,15 @@ use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::client::{Body, ClientBuilder};
 use kube::{Client, Config, Resource};
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::support::account::{impersonating, operator_account};
 use super::support::{default_storage_class, define};
 pub(crate) use super::support::{eventually, in_namespace};
 
-pub(crate) const SOON: Duration = Duration::from_secs(20);
+/// Long enough for a busy machine; what is waited for comes sooner.
+pub(crate) const SOON: Duration = Duration::from_mins(1);
 
 /// A namespace with a controller at work in it.
 pub(crate) struct Site {
@@ -32,6 +34,7 @@ pub(crate) struct Site {
     pub(crate) namespace: String,
     pub(crate) writes: Arc<AtomicUsize>,
     stop: CancellationToken,
+    controller: Option<JoinHandle<()>>,
 }
 
 impl Drop for Site {
@@ -41,10 +44,16 @@ impl Drop for Site {
 }
 
 impl Site {
+    /// With an operator that has the rights of `config/rbac`, here.
     pub(crate) async fn new(config: &Config, namespace: &str) -> Self {
+        let account = operator_account(config, namespace).await;
+        Self::acting_as(config, namespace, account).await
+    }
+
+    /// With an operator that acts as `account`.
+    pub(crate) async fn acting_as(config: &Config, namespace: &str, account: Config) -> Self {
         define(config).await;
         default_storage_class(config).await;
-        let account = operator_account(config, namespace).await;
         Self::controlled(config, account, namespace)
     }
 
@@ -56,12 +65,7 @@ impl Site {
     }
 
     fn controlled(config: &Config, account: Config, namespace: &str) -> Self {
-        let site = Self {
-            admin: Client::try_from(config.clone()).unwrap(),
-            namespace: namespace.to_owned(),
-            writes: Arc::default(),
-            stop: CancellationToken::new(),
-        };
+        let mut site = Self::without_operator(config, namespace);
         let writes = Arc::clone(&site.writes);
         let counting = tower::util::MapRequestLayer::new(move |request: Request<Body>| {
             if *request.method() != Method::GET {
@@ -77,10 +81,34 @@ impl Site {
             instance: "test".to_owned(),
         };
         let stop = site.stop.clone();
-        tokio::spawn(async move {
+        site.controller = Some(tokio::spawn(async move {
             controller::run(client, settings, &Health::default(), &stop).await;
-        });
+        }));
         site
+    }
+
+    /// With nobody at work in it.
+    pub(crate) fn without_operator(config: &Config, namespace: &str) -> Self {
+        Self {
+            admin: Client::try_from(config.clone()).unwrap(),
+            namespace: namespace.to_owned(),
+            writes: Arc::default(),
+            stop: CancellationToken::new(),
+            controller: None,
+        }
+    }
+
+    /// Waits until the operator has ended.
+    pub(crate) async fn leave(mut self) {
+        self.stop.cancel();
+        if let Some(controller) = self.controller.take() {
+            controller.await.unwrap();
+        }
+    }
+
+    /// A client with every right.
+    pub(crate) fn admin(&self) -> Client {
+        self.admin.clone()
     }
 
     pub(crate) fn api<K>(&self) -> Api<K>
@@ -190,7 +218,7 @@ impl Site {
     /// Waits until the operator has written nothing for two seconds.
     pub(crate) async fn quiet(&self) {
         let last = std::sync::Mutex::new((usize::MAX, std::time::Instant::now()));
-        eventually("the operator rests", Duration::from_secs(40), async || {
+        eventually("the operator rests", Duration::from_mins(2), async || {
             let now = self.writes.load(Ordering::SeqCst);
             let mut last = last.lock().unwrap();
             if last.0 != now {

@@ -97,9 +97,9 @@ where
         .expect("the API server must answer and allow namespaces");
     let name = created.metadata.name.unwrap();
 
-    let outcome = AssertUnwindSafe(test(config, name.clone()))
-        .catch_unwind()
-        .await;
+    // On the heap: a test's future is large.
+    let test = Box::pin(test(config, name.clone()));
+    let outcome = AssertUnwindSafe(test).catch_unwind().await;
     let _ = namespaces.delete(&name, &DeleteParams::default()).await;
     if let Err(panic) = outcome {
         std::panic::resume_unwind(panic);

@@ -10,9 +10,9 @@ use serde_json::json;
 
 use authstack_crds::AuthStack;
 
-use super::{Applier, Outcome};
+use super::{Applier, Outcome, outcome};
 use crate::reconcile::children::{Child as _, Live};
-use crate::reconcile::error::{Error, api, is_refusal};
+use crate::reconcile::error::{Error, api};
 use crate::reconcile::labels::OPERATOR;
 
 impl Applier<'_> {
@@ -25,6 +25,8 @@ impl Applier<'_> {
     ) -> Result<Outcome, Error> {
         let name = desired.name_any();
         let Some(found) = found else {
+            // A refusal is an error here, and ends the reconcile: a database must
+            // not be made before the credentials are kept that it will know.
             return match self.create(&desired).await? {
                 Some(created) => Ok(Outcome::Live(Arc::new(Live::of(&created)))),
                 // Somebody was faster; the next attempt reads what they made.
@@ -60,11 +62,7 @@ impl Applier<'_> {
                 let live = Live::of_metadata(&patched.metadata);
                 Ok(Outcome::Live(Arc::new(live)))
             }
-            Err(error) if is_refusal(&error) => Ok(Outcome::Refused {
-                reason: "Forbidden",
-                message: api(format!("labelling Secret {name}"))(error).to_string(),
-            }),
-            Err(error) => Err(api(format!("labelling Secret {name}"))(error)),
+            Err(error) => outcome(Err(api(format!("labelling Secret {name}"))(error))),
         }
     }
 

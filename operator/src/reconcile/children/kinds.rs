@@ -9,6 +9,7 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 
 use super::owned::owns_replicas;
 use super::{Child, JobEnd, Rollout, State, fingerprint};
+use crate::reconcile::immutable::{self, Step};
 
 impl Child for Secret {
     const KIND: &'static str = "Secret";
@@ -46,6 +47,14 @@ impl Child for HorizontalPodAutoscaler {
     }
 }
 
+/// Pods of which their controller has said nothing yet.
+fn unseen(wanted: Option<i32>) -> Rollout {
+    Rollout {
+        wanted: wanted.unwrap_or(1),
+        ..Rollout::default()
+    }
+}
+
 impl Child for StatefulSet {
     const KIND: &'static str = "StatefulSet";
 
@@ -56,7 +65,7 @@ impl Child for StatefulSet {
     fn state(&self) -> State {
         let wanted = self.spec.as_ref().and_then(|spec| spec.replicas);
         let Some(status) = &self.status else {
-            return State::Rollout(Rollout::default());
+            return State::Rollout(unseen(wanted));
         };
         State::Rollout(Rollout {
             current: status.observed_generation >= self.metadata.generation,
@@ -70,8 +79,14 @@ impl Child for StatefulSet {
                 status.updated_replicas.unwrap_or(0)
             },
             ready: status.ready_replicas.unwrap_or(0),
+            // Counted among the existing.
+            stopping: 0,
             failure: None,
         })
+    }
+
+    fn replacement(&self, live: &Self) -> Step {
+        immutable::next_step(live, self)
     }
 }
 
@@ -97,7 +112,7 @@ impl Child for Deployment {
     fn state(&self) -> State {
         let wanted = self.spec.as_ref().and_then(|spec| spec.replicas);
         let Some(status) = &self.status else {
-            return State::Rollout(Rollout::default());
+            return State::Rollout(unseen(wanted));
         };
         let failure = status
             .conditions
@@ -111,6 +126,7 @@ impl Child for Deployment {
             existing: status.replicas.unwrap_or(0),
             updated: status.updated_replicas.unwrap_or(0),
             ready: status.ready_replicas.unwrap_or(0),
+            stopping: status.terminating_replicas.unwrap_or(0),
             failure,
         })
     }

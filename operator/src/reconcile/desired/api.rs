@@ -77,7 +77,7 @@ fn deployment(stack: &Stack, name: String) -> Deployment {
     Deployment {
         metadata: owned(stack, COMPONENT, name),
         spec: Some(DeploymentSpec {
-            replicas: Some(stack.api.replicas),
+            replicas: Some(stack.replicas(stack.api.replicas)),
             selector: labels::label_selector(stack_name, COMPONENT),
             strategy: Some(DeploymentStrategy {
                 type_: Some("RollingUpdate".to_owned()),

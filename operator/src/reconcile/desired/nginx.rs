@@ -70,7 +70,7 @@ fn deployment(stack: &Stack, name: String, checksum: String) -> Deployment {
     Deployment {
         metadata: owned(stack, COMPONENT, name),
         spec: Some(DeploymentSpec {
-            replicas: Some(stack.nginx.replicas),
+            replicas: Some(stack.replicas(stack.nginx.replicas)),
             selector: labels::label_selector(stack_name, COMPONENT),
             strategy: Some(DeploymentStrategy {
                 type_: Some("RollingUpdate".to_owned()),

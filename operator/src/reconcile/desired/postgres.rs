@@ -126,7 +126,7 @@ fn stateful_set(stack: &Stack, postgres: &validate::Postgres) -> StatefulSet {
     StatefulSet {
         metadata: owned(stack, COMPONENT, names.postgres()),
         spec: Some(StatefulSetSpec {
-            replicas: Some(1),
+            replicas: Some(stack.replicas(1)),
             service_name: Some(names.postgres_headless()),
             selector: labels::label_selector(&names.stack, COMPONENT),
             // A pod that never became ready is then replaced when its template

@@ -37,6 +37,7 @@ fn rollout(wanted: i32, ready: i32) -> Outcome {
         existing: wanted,
         updated: wanted,
         ready,
+        stopping: 0,
         failure: None,
     }))
 }
@@ -106,6 +107,9 @@ fn judge_after(
     let verdict = Verdict {
         generation: 7,
         version: &stack.version,
+        spec: "spec",
+        paused: false,
+        stopped: stack.stopped,
         names: Some(&stack.names),
         url: Some(&stack.public_url),
         observed: &observed,
@@ -175,6 +179,7 @@ fn numbers_of_an_older_generation_are_not_believed() {
         existing: 3,
         updated: 3,
         ready: 3,
+        stopping: 0,
         failure: None,
     }));
     let status = judge(&applied, &inputs());
