@@ -80,6 +80,53 @@ async fn the_whole_installation_is_taken_under_strict_checks() {
     .await;
 }
 
+#[tokio::test]
+async fn an_operator_of_some_namespaces_has_no_right_beyond_them() {
+    in_namespace("install", |config, namespace| async move {
+        let client = Client::try_from(config).unwrap();
+        let mut rights = Vec::new();
+        let mut watched = None;
+        for mut object in kustomize("namespaced") {
+            let kind = object["kind"].as_str().unwrap().to_owned();
+            let home = object["metadata"]["namespace"].take();
+            let home = home.as_str().unwrap_or_default().to_owned();
+            if kind == "Role" {
+                rights.push((home.clone(), object["rules"].clone()));
+            }
+            if kind == "RoleBinding" {
+                assert_eq!(object["roleRef"]["kind"], "Role");
+                assert_eq!(object["subjects"][0]["namespace"], "authstack-system");
+            }
+            assert!(!kind.starts_with("Cluster"), "{object}");
+            let variables = "/spec/template/spec/containers/0/env";
+            for variable in object
+                .pointer(variables)
+                .into_iter()
+                .filter_map(Value::as_array)
+                .flatten()
+            {
+                if variable["name"] == "WATCH_NAMESPACES" {
+                    watched = variable["value"].as_str().map(ToOwned::to_owned);
+                }
+            }
+            if !home.is_empty() {
+                object["metadata"]["namespace"] = json!(namespace);
+            }
+            dry_run(&client, object).await;
+        }
+        let cluster: ClusterRole = manifest("rbac/cluster_role.yaml", "ClusterRole");
+        let everything = serde_json::to_value(cluster.rules.unwrap()).unwrap();
+        let (home, rules) = &rights[0];
+        assert_eq!(Some(home), watched.as_ref(), "rights where it watches");
+        assert_eq!(rules, &everything, "the same as for a whole cluster");
+        let (home, rules) = &rights[1];
+        assert_eq!(home, "authstack-system");
+        assert!(!rules.to_string().contains("secrets"), "{rules}");
+        assert_eq!(rights.len(), 2);
+    })
+    .await;
+}
+
 /// Applies an object as `kubectl apply --server-side --dry-run=server` does.
 async fn dry_run(client: &Client, object: Value) {
     let object: DynamicObject = serde_json::from_value(object).unwrap();

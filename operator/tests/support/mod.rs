@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test takes what it needs")]
 
 pub(crate) mod account;
-pub(crate) mod refusals;
+pub(crate) mod requests;
 
 use std::{panic::AssertUnwindSafe, time::Duration};
 
