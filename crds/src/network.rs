@@ -28,8 +28,8 @@ pub struct NetworkPolicySpec {
     #[schemars(schema_with = "schema::peers")]
     pub ingress_from: Vec<NetworkPolicyPeer>,
 
-    /// Who may read the metrics of the API and of nginx: Prometheus. Any pod of
-    /// the cluster when it is empty.
+    /// Who may read the metrics of the API, of nginx and of CloudNativePG's pods:
+    /// Prometheus. Any pod of the cluster when it is empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::peers")]
     pub metrics_from: Vec<NetworkPolicyPeer>,
@@ -61,12 +61,12 @@ impl Default for NetworkPolicySpec {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MonitoringSpec {
-    /// Whether there are PodMonitors of the Prometheus operator
-    /// (monitoring.coreos.com) for the API and nginx.
+    /// Whether there is a PodMonitor of the Prometheus operator
+    /// (monitoring.coreos.com) for the pods of the API and of nginx.
     #[serde(default)]
     pub pod_monitor: bool,
 
-    /// Labels that the PodMonitors get, for a Prometheus that selects by them.
+    /// Labels that the PodMonitor gets, for a Prometheus that selects by them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "schema::labels")]
     pub labels: BTreeMap<String, String>,

@@ -103,6 +103,10 @@ pub enum ConditionType {
     NginxReady,
     /// The Ingress is applied and what it refers to exists.
     IngressReady,
+    /// Every Gateway has accepted the HTTPRoute; only where there is one.
+    HTTPRouteReady,
+    /// Monitoring is told of the stack; only where it is to be.
+    MonitoringReady,
     /// Clients are served now.
     Available,
     /// kstatus: work is in progress.
@@ -113,13 +117,15 @@ pub enum ConditionType {
 
 impl ConditionType {
     /// Every type, in the order in which a status lists them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Ready,
         Self::CredentialsReady,
         Self::DatabaseReady,
         Self::ApiReady,
         Self::NginxReady,
         Self::IngressReady,
+        Self::HTTPRouteReady,
+        Self::MonitoringReady,
         Self::Available,
         Self::Reconciling,
         Self::Stalled,

@@ -116,6 +116,7 @@ async fn the_samples_are_taken_as_they_are() {
         include_str!("../../config/samples/authstack.yaml"),
         include_str!("../../config/samples/production.yaml"),
         include_str!("../../config/samples/external-database.yaml"),
+        include_str!("../../config/samples/other-projects.yaml"),
     ] {
         let sample: Value = serde_yaml::from_str(sample).unwrap();
         check(&client, &sample).await.unwrap();
@@ -144,6 +145,12 @@ async fn what_a_volume_fixes_cannot_change() {
         let switch = json!({"spec": {"postgres": {"managed": null, "cloudNativePG": {}}}});
         let message = patch(&stacks, "a", &switch).await.unwrap_err();
         assert!(message.contains("because its users would stay behind"), "{message}");
+
+        create(&stacks, "b", &json!({"postgres": {"cloudNativePG": {}}})).await;
+        for switch in [json!({"cloudNativePG": null, "managed": {}}), json!({"cloudNativePG": null, "external": external})] {
+            let message = patch(&stacks, "b", &json!({"spec": {"postgres": switch}})).await.unwrap_err();
+            assert!(message.contains("create a second AuthStack and move the data"), "{message}");
+        }
 
         // What it does not fix can.
         let change = json!({"spec": {"api": {"replicas": 5}, "postgres": {"managed": {"image": "postgres:18.1"}}}});

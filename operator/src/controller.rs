@@ -26,11 +26,13 @@ use authstack_crds::{AuthStack, AuthStackStatus};
 use self::queue::Queue;
 use crate::args::{Images, WatchNamespaces};
 use crate::client::WATCH_SECONDS;
+use crate::discovery::Discovery;
 use crate::health::Health;
 use crate::metrics::{self, Census, InFlight};
 use crate::reconcile::children::{Children, StackKey};
 use crate::reconcile::error::Error;
 use crate::reconcile::labels::OPERATOR;
+use crate::reconcile::optional::{self, Availabilities, Optional};
 use crate::reconcile::references::References;
 use crate::reconcile::{self, Context, Next};
 use crate::telemetry::spans;
@@ -81,10 +83,22 @@ pub async fn run(client: Client, settings: Settings, health: &Health, stop: &Can
         WatchNamespaces::All => vec![None],
         WatchNamespaces::Only(names) => names.iter().cloned().map(Some).collect(),
     };
-    let controllers = scopes
-        .into_iter()
-        .map(|namespace| control(client.clone(), namespace, &settings, health, stop));
-    futures::future::join_all(controllers).await;
+    let discovery = Arc::new(Discovery::default());
+    let controllers = scopes.into_iter().map(|namespace| {
+        let discovery = Arc::clone(&discovery);
+        control(
+            client.clone(),
+            namespace,
+            &settings,
+            discovery,
+            health,
+            stop,
+        )
+    });
+    tokio::select! {
+        _ = futures::future::join_all(controllers) => {}
+        () = discovery.run(&client) => {}
+    }
 }
 
 /// What the controller of one scope shares with its reconciles.
@@ -99,6 +113,7 @@ async fn control(
     client: Client,
     namespace: Option<String>,
     settings: &Settings,
+    discovery: Arc<Discovery>,
     health: &Health,
     stop: &CancellationToken,
 ) {
@@ -118,16 +133,24 @@ async fn control(
             references: References::new(client.clone(), triggers.clone()),
             recorder: Recorder::new(client.clone(), reporter),
             statuses: Mutex::default(),
+            availabilities: Availabilities::default(),
+            discovery,
         },
         failures: Mutex::default(),
         queue: Queue::default(),
         health: health.clone(),
     });
+    let needing = |kind| needing(&listed_stacks, kind);
     let children = watch::children(
         client.clone(),
         namespace.as_deref(),
         &shared.context.children,
         &triggers,
+        watch::Optionals {
+            discovery: &shared.context.discovery,
+            availabilities: &shared.context.availabilities,
+            needing: &needing,
+        },
     );
     // Without the children's first lists every child would look missing.
     let (listed, children) = children;
@@ -160,6 +183,18 @@ async fn control(
         () = stop_before_start(stop, &listed_stacks) => {}
         () = beat(health, &shared.queue, &listed_stacks) => {}
     }
+}
+
+/// The stacks whose manifest needs a kind.
+fn needing(stacks: &Store<Guarded>, kind: Optional) -> Vec<StackKey> {
+    let needs = |stack: &Guarded| {
+        let stack = stack.0.as_ref();
+        stack.is_ok_and(|stack| optional::needs(&stack.spec).contains(&kind))
+    };
+    let stacks = stacks.state().into_iter().filter(|stack| needs(stack));
+    stacks
+        .map(|stack| key_of(&ObjectRef::from_obj(stack.as_ref())))
+        .collect()
 }
 
 /// Completes when `stop` comes before the stacks have been listed. Nothing has

@@ -7,6 +7,8 @@
 pub mod args;
 pub mod client;
 pub mod controller;
+pub mod discovery;
+pub mod foreign;
 pub mod health;
 pub mod leader;
 pub mod metrics;

@@ -28,6 +28,7 @@ pub mod inspect;
 pub mod labels;
 pub mod names;
 pub mod observe;
+pub mod optional;
 pub mod pod_template;
 pub mod quantity;
 pub mod references;
@@ -41,7 +42,7 @@ pub mod validate;
 pub mod versions;
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
@@ -60,9 +61,11 @@ use self::finding::Finding;
 use self::inspect::Details;
 use self::labels::OPERATOR;
 use self::observe::Observed;
+use self::optional::Availabilities;
 use self::references::References;
 use self::status::Verdict;
 use crate::args::Images;
+use crate::discovery::Discovery;
 use crate::telemetry::spans;
 
 /// What every reconcile shares.
@@ -82,6 +85,10 @@ pub struct Context {
     /// The status that was last written, by stack: the watch may still show
     /// the one before.
     pub statuses: Mutex<HashMap<StackKey, Stored>>,
+    /// Whether the kinds can be used that a cluster may lack.
+    pub availabilities: Availabilities,
+    /// Where it is said that this may be wrong.
+    pub discovery: Arc<Discovery>,
 }
 
 /// A status as it was last written.
@@ -233,6 +240,8 @@ async fn pipeline(
         client,
         children: &context.children,
         written: &context.written,
+        availabilities: &context.availabilities,
+        discovery: &context.discovery,
         stack: &key,
         uid: &stack.uid,
         certificates: &inputs.certificates,

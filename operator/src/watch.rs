@@ -2,7 +2,10 @@
 //! filtered by the operator's own label on the server's side, so that foreign
 //! objects are neither sent nor kept.
 
+mod optional;
+
 use std::pin::Pin;
+use std::time::Duration;
 
 use futures::stream::{FuturesUnordered, Stream, StreamExt as _};
 use k8s_openapi::NamespaceResourceScope;
@@ -22,10 +25,20 @@ use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Resource, ResourceExt as _};
 use tokio::sync::{mpsc, watch};
 
+pub use self::optional::Optionals;
 use crate::client::WATCH_SECONDS;
+use crate::foreign::cert_manager::Certificate;
+use crate::foreign::cloud_native_pg::{Cluster, Pooler};
+use crate::foreign::gateway::HTTPRoute;
+use crate::foreign::prometheus::PodMonitor;
 use crate::metrics;
 use crate::reconcile::children::{Child, Children, Live, StackKey};
 use crate::reconcile::labels::{INSTANCE, managed_selector};
+use crate::reconcile::optional::Optional;
+
+/// How long the first reconciles wait to know which optional kinds can be used:
+/// what a stack has of a kind that is not known yet shows as not known either.
+const OPTIONALS_WAIT: Duration = Duration::from_secs(5);
 
 type Task<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 type Triggers = mpsc::UnboundedSender<StackKey>;
@@ -34,23 +47,27 @@ type Triggers = mpsc::UnboundedSender<StackKey>;
 /// each stack that something happened to.
 ///
 /// Two futures come back: one that completes when all children have been listed
-/// once, and one that must be polled for anything to happen and never ends.
+/// once, those of kinds that the cluster may lack for [`OPTIONALS_WAIT`] at most,
+/// and one that must be polled for anything to happen and never ends.
 pub fn children<'a>(
     client: Client,
     namespace: Option<&'a str>,
     children: &'a Children,
     triggers: &'a Triggers,
+    optionals: Optionals<'a>,
 ) -> (
     impl Future<Output = ()> + use<>,
     impl Future<Output = ()> + use<'a>,
 ) {
     let (listed, mut count) = watch::channel(0_usize);
+    let (known, mut known_count) = watch::channel(0_usize);
     let scope = Scope {
         client,
         namespace,
         children,
         triggers,
         listed,
+        known,
     };
     let tasks: Vec<Task<'a>> = vec![
         // Of these only the existence and the version matter.
@@ -70,6 +87,13 @@ pub fn children<'a>(
     ];
     let kinds = tasks.len();
     let mut all: FuturesUnordered<Task<'a>> = tasks.into_iter().collect();
+    // Whether the cluster has these shows in a moment, unless something is wrong
+    // with them that is no reason to hold everything else up.
+    all.push(scope.optional::<HTTPRoute>(optionals));
+    all.push(scope.optional::<Certificate>(optionals));
+    all.push(scope.optional::<Cluster>(optionals));
+    all.push(scope.optional::<Pooler>(optionals));
+    all.push(scope.optional::<PodMonitor>(optionals));
     all.push(scope.trigger::<Pod>("Pod"));
     all.push(scope.trigger::<PersistentVolumeClaim>("PersistentVolumeClaim"));
     // What is reported about a claim or a StatefulSet does not touch either.
@@ -80,6 +104,8 @@ pub fn children<'a>(
     let ready = async move {
         // The sender lives as long as the watches; without them nobody waits.
         let _ = count.wait_for(|listed| *listed >= kinds).await;
+        let optionals = known_count.wait_for(|known| *known >= Optional::ALL.len());
+        let _ = tokio::time::timeout(OPTIONALS_WAIT, optionals).await;
     };
     (ready, async move { while all.next().await.is_some() {} })
 }
@@ -94,24 +120,39 @@ where
     O: Send + 'static,
     S: Stream<Item = Result<Event<O>, watcher::Error>> + Send,
 {
-    metrics::expect_watch(kind);
-    let mut begun = false;
-    events.default_backoff().inspect(move |event| match event {
-        Ok(Event::Init) if std::mem::replace(&mut begun, true) => metrics::record_relist(kind),
-        Ok(_) => {}
-        Err(error) => {
-            metrics::record_watch_error(kind);
+    counted(kind, events).inspect(move |event| {
+        if let Err(error) = event {
             tracing::warn!(kind, %error, "a watch failed");
         }
     })
 }
 
+/// A watch that is tried again when it fails, and whose failures are counted.
+fn counted<O, S>(
+    kind: &'static str,
+    events: S,
+) -> impl Stream<Item = Result<Event<O>, watcher::Error>> + Send
+where
+    O: Send + 'static,
+    S: Stream<Item = Result<Event<O>, watcher::Error>> + Send,
+{
+    metrics::expect_watch(kind);
+    let mut begun = false;
+    events.default_backoff().inspect(move |event| match event {
+        Ok(Event::Init) if std::mem::replace(&mut begun, true) => metrics::record_relist(kind),
+        Ok(_) => {}
+        Err(_) => metrics::record_watch_error(kind),
+    })
+}
+
+#[derive(Clone)]
 struct Scope<'a> {
     client: Client,
     namespace: Option<&'a str>,
     children: &'a Children,
     triggers: &'a Triggers,
     listed: watch::Sender<usize>,
+    known: watch::Sender<usize>,
 }
 
 impl<'a> Scope<'a> {
@@ -127,28 +168,48 @@ impl<'a> Scope<'a> {
 
     fn child<K: Child>(&self) -> Task<'a> {
         let events = watcher(self.api::<K>(), labelled());
-        self.follow::<K, K, _>(events, Live::of)
+        self.awaited::<K, K, _>(events, Live::of)
     }
 
     fn child_metadata<K: Child>(&self) -> Task<'a> {
         let events = watcher(self.api::<PartialObjectMeta<K>>(), labelled());
         let live = |object: &PartialObjectMeta<K>| Live::of_metadata(&object.metadata);
-        self.follow::<K, _, _>(events, live)
+        self.awaited::<K, _, _>(events, live)
     }
 
-    /// Keeps `children` true to a stream of one kind.
-    fn follow<K, O, S>(&self, events: S, live: fn(&O) -> Live) -> Task<'a>
+    /// Follows a kind for whose first list the controller waits.
+    fn awaited<K, O, S>(&self, events: S, live: fn(&O) -> Live) -> Task<'a>
+    where
+        K: Child,
+        O: Resource<DynamicType = ()> + Send + 'static,
+        S: Stream<Item = Result<Event<O>, watcher::Error>> + Send + 'a,
+    {
+        let listed = self.listed.clone();
+        let mut first = true;
+        let events = followed(K::KIND, events);
+        self.follow::<K, O, _>(events, live, move || {
+            if std::mem::take(&mut first) {
+                listed.send_modify(|count| *count += 1);
+            }
+        })
+    }
+
+    /// Keeps `children` true to a stream of one kind, as long as it lasts.
+    fn follow<K, O, S>(
+        &self,
+        events: S,
+        live: fn(&O) -> Live,
+        mut on_listed: impl FnMut() + Send + 'a,
+    ) -> Task<'a>
     where
         K: Child,
         O: Resource<DynamicType = ()> + Send + 'static,
         S: Stream<Item = Result<Event<O>, watcher::Error>> + Send + 'a,
     {
         let (children, triggers, namespace) = (self.children, self.triggers, self.namespace);
-        let listed = self.listed.clone();
         Box::pin(async move {
-            let mut events = std::pin::pin!(followed(K::KIND, events));
+            let mut events = std::pin::pin!(events);
             let mut seen: Vec<(StackKey, String)> = Vec::new();
-            let mut first = true;
             while let Some(event) = events.next().await {
                 match event {
                     Ok(Event::Init) => seen.clear(),
@@ -161,9 +222,7 @@ impl<'a> Scope<'a> {
                     }
                     Ok(Event::InitDone) => {
                         children.retain(K::KIND, namespace, &seen);
-                        if std::mem::take(&mut first) {
-                            listed.send_modify(|count| *count += 1);
-                        }
+                        on_listed();
                         // What happened while there was no watch is not known.
                         for (stack, _) in seen.drain(..) {
                             let _ = triggers.send(stack);

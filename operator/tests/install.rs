@@ -253,6 +253,10 @@ fn no_rule_has_a_wildcard_or_grants_more_than_it_should() {
         "ingresses",
         "networkpolicies",
         "horizontalpodautoscalers",
+        "poolers",
+        "certificates",
+        "httproutes",
+        "podmonitors",
     ];
     assert_eq!(deletable, expected, "nothing that holds data");
     let everywhere = |resource: &str| {

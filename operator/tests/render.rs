@@ -135,39 +135,58 @@ fn every_container_has_requests_and_a_limit_on_memory_whatever_the_manifest_leav
 }
 
 #[test]
-fn what_is_not_built_yet_is_refused_and_not_ignored() {
-    for (spec, field) in [
-        (
-            "{postgres: {cloudNativePG: {}}}",
-            "spec.postgres.cloudNativePG",
-        ),
-        (
-            "{ingress: {host: a.b, tls: {issuerRef: {name: a}}}}",
-            "spec.ingress.tls.issuerRef",
-        ),
-        ("{httpRoute: {parentRefs: [{name: a}]}}", "spec.httpRoute"),
-        (
-            "{monitoring: {podMonitor: true}}",
-            "spec.monitoring.podMonitor",
-        ),
-    ] {
-        let refused = refusal(&format!(
-            "{{apiVersion: auth.dataviv.com/v1alpha1, kind: AuthStack, metadata: {{name: a}}, spec: {spec}}}"
-        ));
-        assert!(
-            refused.contains(field) && refused.contains("not built by this version"),
-            "{spec}: {refused}"
-        );
-    }
-}
-
-#[test]
 fn certificates_by_the_stacks_own_authority_and_settings_of_the_database() {
     insta::assert_snapshot!(of_spec(
         r"
   postgres:
     managed: {parameters: {shared_buffers: 256MB, log_line_prefix: '%m $(HOSTNAME) '}}
   ingress: {host: auth.example.com, tls: {selfSigned: true}}
+"
+    ));
+}
+
+#[test]
+fn a_database_of_cloud_native_pg() {
+    insta::assert_snapshot!(of_spec(
+        r"
+  postgres:
+    cloudNativePG:
+      image: registry.example.com/postgres:17
+      storage: {size: 20Gi, storageClassName: fast}
+      pooler: {instances: 3}
+  ingress: {enabled: false}
+"
+    ));
+}
+
+#[test]
+fn a_database_of_cloud_native_pg_has_an_owner_only_if_it_goes_with_the_stack() {
+    let has_owner = |policy: &str| {
+        let spec = format!("{{deletionPolicy: {policy}, postgres: {{cloudNativePG: {{}}}}}}");
+        let rendered = of_spec(&spec);
+        let mut documents = rendered.split("\n---\n");
+        let cluster = documents.find(|document| document.contains("\nkind: Cluster\n"));
+        cluster.unwrap().contains("ownerReferences:")
+    };
+    assert!(has_owner("Delete"));
+    assert!(!has_owner("Retain"));
+}
+
+#[test]
+fn gateways_a_certificate_of_cert_manager_and_monitoring() {
+    insta::assert_snapshot!(of_spec(
+        r"
+  ingress:
+    host: auth.example.com
+    tls: {issuerRef: {name: letters, kind: ClusterIssuer}}
+  httpRoute:
+    parentRefs:
+    - {name: public}
+    - {name: inner, namespace: infra, sectionName: https, port: 443}
+    hostnames: [auth.example.org, auth.example.net]
+  monitoring:
+    podMonitor: true
+    labels: {release: prometheus, app.kubernetes.io/managed-by: nobody}
 "
     ));
 }

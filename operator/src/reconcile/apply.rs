@@ -6,6 +6,7 @@
 //! was after our last write, and was not edited since, is left alone.
 
 mod certificates;
+mod foreign;
 mod kept;
 mod ownership;
 mod parts;
@@ -28,6 +29,8 @@ use super::desired::{Desired, Prepared, Stage};
 use super::error::{Error, api};
 use super::labels::OPERATOR;
 use super::names::Component;
+use super::optional::{Availabilities, Availability, Optional};
+use crate::discovery::Discovery;
 
 /// Sent to the API server, which answered.
 #[derive(Debug)]
@@ -49,6 +52,8 @@ pub enum Outcome {
         /// For people.
         message: String,
     },
+    /// The cluster lacks its kind, or the operator may not use it.
+    Unavailable(Optional, Availability),
 }
 
 /// What the operator wrote last, by child.
@@ -96,6 +101,10 @@ pub struct Applier<'a> {
     pub children: &'a Children,
     /// What was last written.
     pub written: &'a Written,
+    /// Which of the kinds that a cluster may lack can be used.
+    pub availabilities: &'a Availabilities,
+    /// Who must ask again when that turns out to be wrong.
+    pub discovery: &'a Discovery,
     /// Whose children.
     pub stack: &'a StackKey,
     /// The stack's uid: what owner references must say.
@@ -124,10 +133,14 @@ impl Applier<'_> {
             binding,
             authority,
             postgres,
+            cluster,
             api,
             nginx,
             ingress_tls,
+            certificate,
             ingress,
+            http_route,
+            pod_monitor,
         } = desired;
         let credentials = self
             .kept(credentials, inputs.credentials_meta.clone())
@@ -144,7 +157,12 @@ impl Applier<'_> {
             Some(postgres) => Some(Box::pin(self.postgres(postgres)).await?),
             None => None,
         };
+        let cluster = match cluster {
+            Some(cluster) => Some(Box::pin(self.cluster(cluster)).await?),
+            None => None,
+        };
         let api = Box::pin(self.api(api)).await?;
+        self.prune_pooler(cluster.as_ref(), &api).await?;
         let nginx = Box::pin(self.nginx(&api, nginx)).await?;
         let ingress_tls = match ingress_tls {
             Some(secret) => {
@@ -153,12 +171,15 @@ impl Applier<'_> {
             }
             None => None,
         };
+        let certificate = Box::pin(self.optional(Component::Ingress, certificate)).await?;
         let ingress = if let Some(ingress) = ingress {
             Some(self.child(Component::Ingress, ingress).await?)
         } else {
             self.prune::<Ingress>(&HashSet::new()).await?;
             None
         };
+        let http_route = Box::pin(self.optional(Component::HttpRoute, http_route)).await?;
+        let pod_monitor = Box::pin(self.optional(Component::Monitoring, pod_monitor)).await?;
         self.prune::<NetworkPolicy>(&policies).await?;
         Ok(Desired {
             credentials,
@@ -166,10 +187,14 @@ impl Applier<'_> {
             binding,
             authority,
             postgres,
+            cluster,
             api,
             nginx,
             ingress_tls,
+            certificate,
             ingress,
+            http_route,
+            pod_monitor,
         })
     }
 

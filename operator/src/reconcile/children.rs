@@ -4,8 +4,10 @@
 //! Whether a child needs to be written is decided by comparing with this, so
 //! that nothing is written when nothing changed.
 
+mod foreign;
 mod kinds;
 mod owned;
+mod state;
 
 pub(super) use owned::is_our_update;
 
@@ -18,8 +20,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::{NamespaceResourceScope, serde::de::DeserializeOwned};
 use kube::Resource;
 
+pub use self::state::{Certificate, Cluster, JobEnd, Rollout, Route, State};
 use super::immutable::Step;
 use super::labels::{INSTANCE, MANAGED_BY, OPERATOR};
+use super::optional::Optional;
 
 /// Namespace and name of a stack.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -72,50 +76,10 @@ pub trait Child:
     }
 }
 
-/// What a child's status says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum State {
-    /// Nothing: it is there, and that is all.
-    Plain,
-    /// How far pods are rolled out.
-    Rollout(Rollout),
-    /// How a Job ended, if it has.
-    Job(Option<JobEnd>),
-    /// Whether a controller gave the Ingress an address.
-    Ingress {
-        /// It did.
-        has_address: bool,
-    },
-}
-
-/// How a Job ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum JobEnd {
-    /// It did its work.
-    Complete,
-    /// It gave up; this is why.
-    Failed(String),
-}
-
-/// How far pods are rolled out, as the workload's controller says.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Rollout {
-    /// Whether the controller has seen the newest generation; if not, the rest
-    /// speaks of an older one.
-    pub current: bool,
-    /// Pods that are wanted.
-    pub wanted: i32,
-    /// Pods that exist.
-    pub existing: i32,
-    /// Pods of the newest template.
-    pub updated: i32,
-    /// Pods that are ready, of any template.
-    pub ready: i32,
-    /// Pods that were told to stop and are not gone, where the controller counts
-    /// them apart from those that exist.
-    pub stopping: i32,
-    /// Why pods cannot be made, if they cannot.
-    pub failure: Option<String>,
+/// A kind of child that a cluster may lack.
+pub trait Foreign: Child {
+    /// Which.
+    const OPTIONAL: Optional;
 }
 
 /// What is known of one child.

@@ -181,6 +181,7 @@ pub async fn dereference(
     let secrets: Api<Secret> = Api::namespaced(client.clone(), &names.namespace);
     let spec = &stack.spec;
     let managed = spec.postgres.managed.is_some();
+    let has_roles = managed || spec.postgres.cloud_native_pg.is_some();
     let name = names.credentials();
     let found = read(&secrets, &name).await?;
     let claim = if managed {
@@ -189,7 +190,7 @@ pub async fn dereference(
         None
     };
     let credentials = match &found {
-        Some(secret) => existing(secret, names, managed)?,
+        Some(secret) => existing(secret, names, managed, has_roles)?,
         None => generate(names, claim.as_ref())?,
     };
     let signing_keys = match spec.tokens.signing.algorithm {
@@ -231,7 +232,12 @@ async fn claim(client: &Client, names: &Names) -> Result<Option<ObjectMeta>, Err
 
 /// The credentials in a Secret that is the stack's, by label: it may have
 /// outlived the stack that it was made for.
-fn existing(secret: &Secret, names: &Names, managed: bool) -> Result<Credentials, Error> {
+fn existing(
+    secret: &Secret,
+    names: &Names,
+    managed: bool,
+    has_roles: bool,
+) -> Result<Credentials, Error> {
     ours(secret, names, &names.credentials())?;
     let value = |key: &'static str, needed: bool| match text(secret, key) {
         Some(value) if !value.expose_secret().is_empty() => Ok(value),
@@ -243,8 +249,8 @@ fn existing(secret: &Secret, names: &Names, managed: bool) -> Result<Credentials
     };
     Ok(Credentials {
         superuser_password: value(credential::SUPERUSER_PASSWORD, managed)?,
-        owner_password: value(credential::OWNER_PASSWORD, managed)?,
-        runtime_password: value(credential::RUNTIME_PASSWORD, managed)?,
+        owner_password: value(credential::OWNER_PASSWORD, has_roles)?,
+        runtime_password: value(credential::RUNTIME_PASSWORD, has_roles)?,
         secret_key: value(credential::SECRET_KEY, true)?,
     })
 }

@@ -7,14 +7,18 @@
 mod api;
 mod autoscaler;
 mod binding;
+mod certificate;
 mod certificates;
+mod cluster;
 mod credentials;
 mod disruption_budget;
+mod http_route;
 mod ingress;
 mod network_policy;
 mod nginx;
 mod nginx_conf;
 mod pod;
+mod pod_monitor;
 mod postgres;
 mod postgres_reload;
 mod signing_keys;
@@ -34,6 +38,10 @@ use super::dereference::Inputs;
 use super::labels;
 use super::names::Component;
 use super::validate::{Database, Signing, Stack, Tls};
+use crate::foreign::cert_manager::Certificate;
+use crate::foreign::cloud_native_pg::{self, Pooler};
+use crate::foreign::gateway::HTTPRoute;
+use crate::foreign::prometheus::PodMonitor;
 
 /// How far the children have come.
 pub trait Stage {
@@ -61,14 +69,36 @@ pub struct Desired<S: Stage> {
     pub authority: S::Child<Secret>,
     /// The database, if the operator runs it.
     pub postgres: Option<Postgres<S>>,
+    /// The database, if CloudNativePG runs it.
+    pub cluster: Option<Cluster<S>>,
     /// The API.
     pub api: Api<S>,
     /// The reverse proxy.
     pub nginx: Nginx<S>,
     /// The Ingress's certificate, if the stack's own authority signs it.
     pub ingress_tls: Option<S::Child<Secret>>,
+    /// The Ingress's certificate, if cert-manager is to get it.
+    pub certificate: Option<S::Child<Certificate>>,
     /// The way in, if there is one.
     pub ingress: Option<S::Child<Ingress>>,
+    /// The way in from Gateways, if there is one.
+    pub http_route: Option<S::Child<HTTPRoute>>,
+    /// What tells Prometheus about the stack's pods, if it is to be told.
+    pub pod_monitor: Option<S::Child<PodMonitor>>,
+}
+
+/// The objects of a database that CloudNativePG runs.
+pub struct Cluster<S: Stage> {
+    /// The password of the role that owns the database.
+    pub owner_secret: S::Child<Secret>,
+    /// The password of the role that the API connects as.
+    pub runtime_secret: S::Child<Secret>,
+    /// Who may connect to its pods.
+    pub network_policy: Option<S::Child<NetworkPolicy>>,
+    /// Its pods and volumes.
+    pub cluster: S::Child<cloud_native_pg::Cluster>,
+    /// PgBouncer in front of it, if it is to be there.
+    pub pooler: Option<S::Child<Pooler>>,
 }
 
 /// The objects of a managed database.
@@ -134,8 +164,10 @@ impl Desired<Prepared> {
         let postgres = self.postgres.iter();
         let postgres =
             postgres.flat_map(|it| it.network_policy.iter().chain(&it.job_network_policy));
+        let cluster = self.cluster.iter();
+        let cluster = cluster.flat_map(|it| &it.network_policy);
         let (api, nginx) = (&self.api.network_policy, &self.nginx.network_policy);
-        postgres.chain(api).chain(nginx)
+        postgres.chain(cluster).chain(api).chain(nginx)
     }
 }
 
@@ -150,6 +182,17 @@ pub fn build(stack: &Stack, inputs: &Inputs) -> Desired<Prepared> {
     let is_self_signed = |ingress: &super::validate::Ingress| ingress.tls == Some(Tls::SelfSigned);
     let ingress_leaf = own.ingress.as_ref();
     let ingress_leaf = ingress_leaf.filter(|_| stack.ingress.as_ref().is_some_and(is_self_signed));
+    let cluster = match &stack.database {
+        Database::CloudNativePg(spec) => Some(cluster::build(stack, spec, &inputs.credentials)),
+        Database::Managed(_) | Database::External { .. } => None,
+    };
+    let certificate = stack
+        .ingress
+        .as_ref()
+        .and_then(|ingress| match &ingress.tls {
+            Some(Tls::Issuer(issuer)) => Some(certificate::build(stack, ingress, issuer)),
+            Some(Tls::Secret(_) | Tls::SelfSigned) | None => None,
+        });
     Desired {
         credentials: credentials::build(stack, &inputs.credentials),
         signing_keys: inputs
@@ -160,8 +203,10 @@ pub fn build(stack: &Stack, inputs: &Inputs) -> Desired<Prepared> {
         binding: binding::build(stack),
         authority: certificates::authority(stack, &own.authority),
         postgres,
+        cluster,
         api: api::build(stack, &own.api),
         nginx: nginx::build(stack, &own.authority),
+        certificate,
         ingress_tls: ingress_leaf.map(|leaf| {
             certificates::leaf(stack, Component::Ingress, stack.names.ingress_tls(), leaf)
         }),
@@ -169,6 +214,14 @@ pub fn build(stack: &Stack, inputs: &Inputs) -> Desired<Prepared> {
             .ingress
             .as_ref()
             .map(|ingress| ingress::build(stack, ingress)),
+        http_route: stack
+            .http_route
+            .as_ref()
+            .map(|route| http_route::build(stack, route)),
+        pod_monitor: stack
+            .monitoring
+            .pod_monitor
+            .then(|| pod_monitor::build(stack)),
     }
 }
 

@@ -233,6 +233,12 @@ impl Error {
         }
     }
 
+    /// Whether the API server knows no such object, or no such kind.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Api { source: kube::Error::Api(status), .. } if status.code == 404)
+    }
+
     /// The part of the stack that it concerns, if it is one part's matter.
     #[must_use]
     pub fn component(&self) -> Option<Component> {

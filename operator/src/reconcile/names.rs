@@ -74,6 +74,10 @@ pub enum Component {
     Nginx,
     /// The way in.
     Ingress,
+    /// The way in from a Gateway.
+    HttpRoute,
+    /// What tells monitoring about the stack.
+    Monitoring,
 }
 
 impl Component {
@@ -87,6 +91,8 @@ impl Component {
             Self::Api => "api",
             Self::Nginx => "nginx",
             Self::Ingress => "ingress",
+            Self::HttpRoute => "http-route",
+            Self::Monitoring => "monitoring",
         }
     }
 }
@@ -186,6 +192,43 @@ impl Names {
     #[must_use]
     pub fn cluster_primary(&self) -> String {
         format!("{}-rw", self.postgres())
+    }
+
+    /// The Secret with a CloudNativePG cluster's authority, as CloudNativePG
+    /// names it.
+    #[must_use]
+    pub fn cluster_authority(&self) -> String {
+        format!("{}-ca", self.postgres())
+    }
+
+    /// The Secret with the owner's password as CloudNativePG reads it.
+    #[must_use]
+    pub fn cluster_owner(&self) -> String {
+        format!("{}-owner", self.postgres())
+    }
+
+    /// The Secret with the API's password as CloudNativePG reads it.
+    #[must_use]
+    pub fn cluster_runtime(&self) -> String {
+        format!("{}-runtime", self.postgres())
+    }
+
+    /// The pooler of a CloudNativePG cluster, and its Service.
+    #[must_use]
+    pub fn pooler(&self) -> String {
+        format!("{}-pooler", self.postgres())
+    }
+
+    /// What tells Prometheus about the stack's pods.
+    #[must_use]
+    pub fn pod_monitor(&self) -> String {
+        self.stack.clone()
+    }
+
+    /// The HTTPRoute.
+    #[must_use]
+    pub fn http_route(&self) -> String {
+        self.stack.clone()
     }
 
     /// The Secret with the Ingress's certificate, where the operator or

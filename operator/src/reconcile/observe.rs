@@ -3,6 +3,8 @@
 //! Pure, and fed with objects that the API server returned, never with wishes.
 
 mod certificates;
+mod foreign;
+mod front;
 mod workload;
 
 use authstack_crds::{AuthStackSpec, CertificateStatus, ConditionType};
@@ -34,6 +36,10 @@ pub struct Observed {
     pub nginx: Finding,
     /// The Ingress.
     pub ingress: Finding,
+    /// The HTTPRoute, if there is to be one.
+    pub http_route: Option<Finding>,
+    /// What tells monitoring, if something is to.
+    pub monitoring: Option<Finding>,
     /// Whether a client would be served now.
     pub serving: bool,
     /// The API's pods, if there is a Deployment.
@@ -57,27 +63,35 @@ pub struct Pods {
 
 impl Observed {
     /// The findings with the conditions that show them, in the order in which
-    /// the parts need each other.
+    /// the parts need each other. Parts that the stack has not got have none.
     #[must_use]
-    pub fn findings(&self) -> [(ConditionType, &Finding); 5] {
+    pub fn findings(&self) -> Vec<(ConditionType, &Finding)> {
         let Self {
             credentials,
             database,
             api,
             nginx,
             ingress,
+            http_route,
+            monitoring,
             serving: _,
             api_pods: _,
             binding: _,
             certificates: _,
         } = self;
-        [
-            (ConditionType::CredentialsReady, credentials),
-            (ConditionType::DatabaseReady, database),
-            (ConditionType::ApiReady, api),
-            (ConditionType::NginxReady, nginx),
-            (ConditionType::IngressReady, ingress),
-        ]
+        let parts = [
+            (ConditionType::CredentialsReady, Some(credentials)),
+            (ConditionType::DatabaseReady, Some(database)),
+            (ConditionType::ApiReady, Some(api)),
+            (ConditionType::NginxReady, Some(nginx)),
+            (ConditionType::IngressReady, Some(ingress)),
+            (ConditionType::HTTPRouteReady, http_route.as_ref()),
+            (ConditionType::MonitoringReady, monitoring.as_ref()),
+        ];
+        let parts = parts.into_iter();
+        parts
+            .filter_map(|(of, finding)| Some((of, finding?)))
+            .collect()
     }
 
     /// Whether no part has a pod, and none is to have one.
@@ -97,13 +111,15 @@ impl Observed {
 
     /// Replaces what was found of the part that an error is about.
     pub(super) fn blame(&mut self, component: Component, finding: Finding) {
-        *match component {
-            Component::Credentials => &mut self.credentials,
-            Component::Postgres | Component::PostgresJob => &mut self.database,
-            Component::Api => &mut self.api,
-            Component::Nginx => &mut self.nginx,
-            Component::Ingress => &mut self.ingress,
-        } = finding;
+        match component {
+            Component::Credentials => self.credentials = finding,
+            Component::Postgres | Component::PostgresJob => self.database = finding,
+            Component::Api => self.api = finding,
+            Component::Nginx => self.nginx = finding,
+            Component::Ingress => self.ingress = finding,
+            Component::HttpRoute => self.http_route = Some(finding),
+            Component::Monitoring => self.monitoring = Some(finding),
+        }
     }
 }
 
@@ -116,10 +132,14 @@ pub fn needs_details(applied: &Desired<Applied>) -> bool {
         binding: _,
         authority: _,
         postgres,
+        cluster: _,
         api,
         nginx,
         ingress_tls: _,
+        certificate: _,
         ingress: _,
+        http_route: _,
+        pod_monitor: _,
     } = applied;
     let database = postgres.as_ref().map(|postgres| &postgres.stateful_set);
     let workloads = database
@@ -146,10 +166,14 @@ pub fn observe(inputs: &Inputs, applied: &Desired<Applied>, details: &Details) -
         binding,
         authority,
         postgres,
+        cluster,
         api,
         nginx,
         ingress_tls,
+        certificate,
         ingress,
+        http_route,
+        pod_monitor,
     } = applied;
     let Api {
         service_account: api_account,
@@ -187,6 +211,8 @@ pub fn observe(inputs: &Inputs, applied: &Desired<Applied>, details: &Details) -
     let (database, database_serves) = if let Some(postgres) = postgres {
         let pods = live(&postgres.stateful_set).and_then(rollout).map(pods);
         (managed(postgres, details), some_ready(pods))
+    } else if let Some(cluster) = cluster {
+        (foreign::cluster(cluster), foreign::cluster_serves(cluster))
     } else {
         let finding = external(inputs.external.as_ref(), api_pods);
         let serves = finding.ready == Some(true);
@@ -200,7 +226,14 @@ pub fn observe(inputs: &Inputs, applied: &Desired<Applied>, details: &Details) -
         database,
         api,
         nginx,
-        ingress: ingress_finding(ingress.as_ref(), ingress_tls.as_ref(), inputs),
+        ingress: front::ingress(
+            ingress.as_ref(),
+            ingress_tls.as_ref(),
+            certificate.as_ref(),
+            inputs,
+        ),
+        http_route: http_route.as_ref().map(front::http_route),
+        monitoring: pod_monitor.as_ref().map(foreign::monitoring),
         api_pods,
         binding: live(binding).is_some(),
         certificates: Some(certificates::in_use(inputs, applied)),
@@ -222,7 +255,7 @@ pub fn observe_unapplied(
     let nginx = of("Deployment", names.nginx());
     let part = |component, live: Option<&Live>| match live {
         Some(live) => workload(component, Some(live), details),
-        None => Finding::unknown("NotApplied", "nothing was applied yet"),
+        None => not_applied(),
     };
     let postgres_pods = postgres.and_then(rollout).map(pods);
     let api_pods = api.and_then(rollout).map(pods);
@@ -230,13 +263,21 @@ pub fn observe_unapplied(
     let (database, database_serves) = if spec.postgres.managed.is_some() {
         let serves = some_ready(postgres_pods);
         (part(Component::Postgres, postgres), serves)
+    } else if spec.postgres.cloud_native_pg.is_some() {
+        let state = of("Cluster", names.postgres()).map(|live| &live.state);
+        match state {
+            Some(State::Cluster(cluster)) => {
+                (foreign::cluster_finding(cluster), foreign::serves(cluster))
+            }
+            _ => (not_applied(), false),
+        }
     } else {
         (external(None, api_pods), some_ready(api_pods))
     };
     Observed {
         credentials: match of("Secret", names.credentials()) {
             Some(_) => Finding::ready("Ready", "the credentials are there"),
-            None => Finding::unknown("NotApplied", "nothing was applied yet"),
+            None => not_applied(),
         },
         serving: database_serves && some_ready(api_pods) && some_ready(nginx_pods),
         database,
@@ -244,13 +285,25 @@ pub fn observe_unapplied(
         nginx: part(Component::Nginx, nginx),
         ingress: match of("Ingress", names.ingress()) {
             Some(_) => Finding::ready("Applied", "the Ingress is there"),
-            None if !spec.ingress.enabled => no_ingress(),
-            None => Finding::unknown("NotApplied", "nothing was applied yet"),
+            None if !spec.ingress.enabled => front::no_ingress(),
+            None => not_applied(),
         },
+        http_route: spec.http_route.is_some().then(|| {
+            let route = of("HTTPRoute", names.http_route());
+            route.map_or_else(not_applied, |live| front::route(&live.state))
+        }),
+        monitoring: spec.monitoring.pod_monitor.then(|| {
+            let monitor = of("PodMonitor", names.pod_monitor());
+            monitor.map_or_else(not_applied, |_| foreign::monitored())
+        }),
         api_pods,
         binding: of("Secret", names.binding()).is_some(),
         certificates: None,
     }
+}
+
+fn not_applied() -> Finding {
+    Finding::unknown("NotApplied", "nothing was applied yet")
 }
 
 /// A client is served when nginx, the API and the database have a ready pod
@@ -262,7 +315,7 @@ fn some_ready(pods: Option<Pods>) -> bool {
 fn live(outcome: &Outcome) -> Option<&Live> {
     match outcome {
         Outcome::Live(live) => Some(live),
-        Outcome::Refused { .. } => None,
+        Outcome::Refused { .. } | Outcome::Unavailable(..) => None,
     }
 }
 
@@ -271,6 +324,7 @@ fn refused<'a>(outcomes: impl IntoIterator<Item = &'a Outcome>) -> Option<Findin
     outcomes.into_iter().find_map(|outcome| match outcome {
         Outcome::Live(_) => None,
         Outcome::Refused { reason, message } => Some(Finding::refused(reason, message)),
+        Outcome::Unavailable(kind, availability) => Some(foreign::unavailable(*kind, availability)),
     })
 }
 
@@ -285,7 +339,7 @@ fn missing(reference: &Reference) -> Option<Finding> {
 fn rollout(live: &Live) -> Option<&Rollout> {
     match &live.state {
         State::Rollout(rollout) => Some(rollout),
-        State::Plain | State::Ingress { .. } | State::Job(_) => None,
+        _ => None,
     }
 }
 
@@ -341,41 +395,6 @@ fn external(external: Option<&External>, api: Option<Pods>) -> Finding {
         _ => Finding::unknown(
             "External",
             "no pod of the API has reached the external database yet",
-        ),
-    }
-}
-
-fn ingress_finding(
-    ingress: Option<&Outcome>,
-    certificate: Option<&Outcome>,
-    inputs: &Inputs,
-) -> Finding {
-    if let Some(finding) = certificate.and_then(|certificate| refused([certificate])) {
-        return finding;
-    }
-    match ingress {
-        None => no_ingress(),
-        Some(Outcome::Refused { reason, message }) => Finding::refused(reason, message),
-        Some(Outcome::Live(live)) => match (&inputs.tls, &live.state) {
-            (Reference::Missing(message), _) => Finding::stalled("SecretNotFound", message),
-            (_, state) => certificates::exposed(inputs).unwrap_or_else(|| addressed(state)),
-        },
-    }
-}
-
-fn no_ingress() -> Finding {
-    Finding::ready("Disabled", "spec.ingress.enabled is false")
-}
-
-fn addressed(state: &State) -> Finding {
-    match state {
-        State::Ingress { has_address: true } => {
-            Finding::ready("Ready", "the Ingress has an address")
-        }
-        // There may be no controller that ever gives it one.
-        _ => Finding::ready(
-            "AddressPending",
-            "the Ingress is applied; no controller has given it an address yet",
         ),
     }
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::children::Child;
 use super::dereference::Inputs;
-use super::desired::{self, Api, Desired, Nginx, Postgres, Prepared};
+use super::desired::{self, Api, Cluster, Desired, Nginx, Postgres, Prepared};
 use super::error;
 use super::validate;
 use crate::args::Images;
@@ -104,10 +104,14 @@ fn print(out: &mut String, desired: Desired<Prepared>) -> Result<(), Error> {
         binding,
         authority,
         postgres,
+        cluster,
         api,
         nginx,
         ingress_tls,
+        certificate,
         ingress,
+        http_route,
+        pod_monitor,
     } = desired;
     document(out, &readable(credentials))?;
     if let Some(signing_keys) = signing_keys {
@@ -116,28 +120,10 @@ fn print(out: &mut String, desired: Desired<Prepared>) -> Result<(), Error> {
     document(out, &readable(binding))?;
     document(out, &readable(authority))?;
     if let Some(postgres) = postgres {
-        let Postgres {
-            service_account,
-            tls,
-            config_map,
-            service,
-            headless_service,
-            network_policy,
-            job_network_policy,
-            stateful_set,
-            reload,
-        } = postgres;
-        document(out, &service_account)?;
-        document(out, &readable(tls))?;
-        document(out, &config_map)?;
-        document(out, &service)?;
-        document(out, &headless_service)?;
-        optional(out, network_policy.as_ref())?;
-        optional(out, job_network_policy.as_ref())?;
-        document(out, &stateful_set)?;
-        if let Some(reload) = reload {
-            document(out, &reload)?;
-        }
+        print_postgres(out, postgres)?;
+    }
+    if let Some(cluster) = cluster {
+        print_cluster(out, cluster)?;
     }
     let Api {
         service_account,
@@ -170,7 +156,48 @@ fn print(out: &mut String, desired: Desired<Prepared>) -> Result<(), Error> {
     document(out, &disruption_budget)?;
     document(out, &deployment)?;
     optional(out, ingress_tls.map(readable).as_ref())?;
-    optional(out, ingress.as_ref())
+    optional(out, certificate.as_ref())?;
+    optional(out, ingress.as_ref())?;
+    optional(out, http_route.as_ref())?;
+    optional(out, pod_monitor.as_ref())
+}
+
+fn print_postgres(out: &mut String, postgres: Postgres<Prepared>) -> Result<(), Error> {
+    let Postgres {
+        service_account,
+        tls,
+        config_map,
+        service,
+        headless_service,
+        network_policy,
+        job_network_policy,
+        stateful_set,
+        reload,
+    } = postgres;
+    document(out, &service_account)?;
+    document(out, &readable(tls))?;
+    document(out, &config_map)?;
+    document(out, &service)?;
+    document(out, &headless_service)?;
+    optional(out, network_policy.as_ref())?;
+    optional(out, job_network_policy.as_ref())?;
+    document(out, &stateful_set)?;
+    optional(out, reload.as_ref())
+}
+
+fn print_cluster(out: &mut String, cluster: Cluster<Prepared>) -> Result<(), Error> {
+    let Cluster {
+        owner_secret,
+        runtime_secret,
+        network_policy,
+        cluster,
+        pooler,
+    } = cluster;
+    document(out, &readable(owner_secret))?;
+    document(out, &readable(runtime_secret))?;
+    optional(out, network_policy.as_ref())?;
+    document(out, &cluster)?;
+    optional(out, pooler.as_ref())
 }
 
 fn optional<K: Child + Serialize>(out: &mut String, object: Option<&K>) -> Result<(), Error> {

@@ -7,6 +7,7 @@ use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use super::children::{Child as _, Known, Rollout, State};
 use super::desired::{Desired, Prepared};
 use super::names::Names;
+use crate::foreign::cloud_native_pg::Cluster;
 
 /// The children of a stopped stack, of which those keep their pods that are
 /// still needed by what is in front of them.
@@ -28,6 +29,14 @@ pub fn outside_in(
     let spec = stateful_set.and_then(|set| set.spec.as_mut());
     if let (true, Some(now), Some(spec)) = (api_runs, database, spec) {
         spec.replicas = Some(now.wanted);
+    }
+    let cluster = known.get(&(Cluster::KIND, names.postgres()));
+    let cluster_runs = cluster.is_some_and(|live| match &live.state {
+        State::Cluster(cluster) => cluster.wanted > 0,
+        _ => false,
+    });
+    if let (true, true, Some(part)) = (api_runs, cluster_runs, &mut desired.cluster) {
+        part.cluster.metadata.annotations = None;
     }
     desired
 }
@@ -55,7 +64,7 @@ mod tests {
     use crate::args::Images;
     use crate::reconcile::children::Live;
     use crate::reconcile::dereference::Inputs;
-    use crate::reconcile::{desired, validate};
+    use crate::reconcile::{children, desired, validate};
 
     /// A part's pods: wanted, existing, being stopped.
     type Pods = (i32, i32, i32);
@@ -109,6 +118,32 @@ mod tests {
         assert_eq!(replicas(off, Some((0, 0, 1)), one), (0, 1));
         assert_eq!(replicas(off, off, one), (0, 0));
         assert_eq!(replicas(off, off, off), (0, 0));
+    }
+
+    #[test]
+    fn a_cluster_of_cloud_native_pg_hibernates_when_the_api_is_gone() {
+        let manifest = "metadata: {name: shop, namespace: store}\nspec: {stopped: true, postgres: {cloudNativePG: {}}}";
+        let stack = serde_yaml::from_str(manifest).unwrap();
+        let inputs = Inputs::placeholders();
+        let stack = validate::validate(&stack, &inputs, &Images::default()).unwrap();
+        let hibernates = |api: Pods, instances| {
+            let mut cluster = Live::of_metadata(&ObjectMeta::default());
+            cluster.state = State::Cluster(children::Cluster {
+                wanted: instances,
+                ..children::Cluster::default()
+            });
+            let known = Known::from([
+                ((Deployment::KIND, stack.names.api()), live(api)),
+                ((Cluster::KIND, stack.names.postgres()), Arc::new(cluster)),
+            ]);
+            let built = desired::build(&stack, &inputs);
+            let built = outside_in(built, &stack.names, &known).cluster.unwrap();
+            built.cluster.metadata.annotations.is_some()
+        };
+        assert!(!hibernates((3, 3, 0), 3));
+        assert!(!hibernates((0, 0, 1), 3));
+        assert!(hibernates((0, 0, 0), 3));
+        assert!(hibernates((3, 3, 0), 0), "it does already");
     }
 
     #[test]

@@ -35,7 +35,6 @@ pub fn validate(stack: &AuthStack, inputs: &Inputs, images: &Images) -> Result<S
     let names = names(stack)?;
     let spec = &stack.spec;
     let pinned = pinned(&spec.version)?;
-    check_built(spec)?;
     check_text(spec)?;
     let public_url = public_url(&names, spec);
     Ok(Stack {
@@ -105,32 +104,6 @@ fn pinned(version: &str) -> Result<&'static Pinned, Error> {
         version: version.to_owned(),
         known: versions::known(),
     })
-}
-
-/// What the schema has and this operator does not build yet: better refused than
-/// taken and ignored.
-fn check_built(spec: &AuthStackSpec) -> Result<(), Error> {
-    let postgres = &spec.postgres;
-    let tls = spec.ingress.tls.as_ref();
-    let asked = [
-        (
-            "spec.postgres.cloudNativePG",
-            postgres.cloud_native_pg.is_some(),
-        ),
-        (
-            "spec.ingress.tls.issuerRef",
-            tls.is_some_and(|tls| tls.issuer_ref.is_some()),
-        ),
-        ("spec.httpRoute", spec.http_route.is_some()),
-        ("spec.monitoring.podMonitor", spec.monitoring.pod_monitor),
-    ];
-    match asked.into_iter().find(|(_, is_asked)| *is_asked) {
-        None => Ok(()),
-        Some((field, _)) => Err(Error::InvalidSpec {
-            field,
-            problem: "is not built by this version of the operator yet: remove it".to_owned(),
-        }),
-    }
 }
 
 /// What becomes part of URLs, of a configuration file or of settings is what the

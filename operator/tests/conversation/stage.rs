@@ -1,12 +1,13 @@
 //! One stack, reconciled when the test says so.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use authstack_crds::{AuthStack, AuthStackStatus, ConditionType};
 use authstack_operator::args::Images;
 use authstack_operator::reconcile::apply::Written;
 use authstack_operator::reconcile::children::{Child, Children, Live, StackKey};
 use authstack_operator::reconcile::error::Error;
+use authstack_operator::reconcile::optional::Availabilities;
 use authstack_operator::reconcile::references::References;
 use authstack_operator::reconcile::{self, Context, Next};
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
@@ -144,5 +145,7 @@ fn operator(fake: &Fake) -> Context {
         references: References::new(client.clone(), triggers),
         recorder: Recorder::new(client, reporter),
         statuses: Mutex::default(),
+        availabilities: Availabilities::default(),
+        discovery: Arc::default(),
     }
 }

@@ -7,12 +7,15 @@
 mod autoscaling;
 mod certificates;
 mod children;
+mod cluster;
 mod data;
+mod definition;
 mod drift;
 mod keys;
 mod killed;
 mod life;
 mod network;
+mod optional;
 mod picture;
 mod replaced;
 mod site;

@@ -1,7 +1,7 @@
 //! A namespace with a controller at work in it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use authstack_crds::{AuthStack, ConditionType};
@@ -33,6 +33,8 @@ pub(crate) struct Site {
     admin: Client,
     pub(crate) namespace: String,
     pub(crate) writes: Arc<AtomicUsize>,
+    /// The path of every request.
+    pub(crate) asked: Arc<Mutex<Vec<String>>>,
     stop: CancellationToken,
     controller: Option<JoinHandle<()>>,
 }
@@ -66,11 +68,12 @@ impl Site {
 
     fn controlled(config: &Config, account: Config, namespace: &str) -> Self {
         let mut site = Self::without_operator(config, namespace);
-        let writes = Arc::clone(&site.writes);
+        let (writes, asked) = (Arc::clone(&site.writes), Arc::clone(&site.asked));
         let counting = tower::util::MapRequestLayer::new(move |request: Request<Body>| {
             if *request.method() != Method::GET {
                 writes.fetch_add(1, Ordering::SeqCst);
             }
+            asked.lock().unwrap().push(request.uri().path().to_owned());
             request
         });
         let builder = ClientBuilder::try_from(bounded(account)).unwrap();
@@ -93,6 +96,7 @@ impl Site {
             admin: Client::try_from(config.clone()).unwrap(),
             namespace: namespace.to_owned(),
             writes: Arc::default(),
+            asked: Arc::default(),
             stop: CancellationToken::new(),
             controller: None,
         }

@@ -13,7 +13,7 @@ STACK, NAMESPACE = "shop", "store"
 # An address outside that a policy may name; the internet is all others.
 DATABASE = ipaddress.ip_address("198.51.100.5")
 WORKLOADS = ("nginx", "api", "postgres")
-OF_THE_STACK = (*WORKLOADS, "postgres-job")
+OF_THE_STACK = (*WORKLOADS, "postgres-job", "cnpg", "cnpg-standby")
 UNASKED = "."
 
 

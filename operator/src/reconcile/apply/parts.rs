@@ -113,7 +113,7 @@ impl Applier<'_> {
         })
     }
 
-    async fn policy(
+    pub(super) async fn policy(
         &self,
         part: Component,
         policy: Option<NetworkPolicy>,

@@ -32,7 +32,7 @@ const RUNTIME_SECRETS: &str = "/run/secrets/database";
 const SIGNING_SECRETS: &str = "/run/secrets/signing";
 /// What the server proves itself with.
 const TLS: &str = "/run/secrets/tls";
-/// Where the authority is that the managed database's certificate must be of.
+/// Where the authority is that the database's certificate must be of.
 const DATABASE_TRUST: &str = "/run/secrets/postgres-ca";
 
 pub(super) fn build(stack: &Stack, leaf: &Leaf) -> Api<Prepared> {
@@ -113,8 +113,8 @@ fn pod_spec(stack: &Stack) -> PodSpec {
             volumes.push(pod::secret_volume("runtime", url.name.clone(), &[]));
         }
     }
-    if let Database::Managed(_) = stack.database {
-        volumes.push(secret("postgres-ca", names.postgres_tls(), tls::TRUST));
+    if let Some(trust) = database_authority(stack) {
+        volumes.push(secret("postgres-ca", trust, tls::TRUST));
     }
     let pair = [tls::CERTIFICATE, tls::KEY];
     volumes.push(pod::secret_volume("tls", names.api_tls(), &pair));
@@ -146,7 +146,7 @@ fn migrate(stack: &Stack) -> Container {
     let mut mounts = database_trust(stack);
     match &stack.database {
         Database::Managed(_) | Database::CloudNativePg(_) => {
-            env.push(pod::env("DATABASE_URL", managed_url(stack, OWNER_ROLE)));
+            env.push(pod::env("DATABASE_URL", database_url(stack, OWNER_ROLE)));
             env.push(pod::env(
                 "DATABASE_PASSWORD_FILE",
                 format!("{OWNER_SECRETS}/{}", credential::OWNER_PASSWORD),
@@ -179,7 +179,7 @@ fn serve(stack: &Stack) -> Container {
     let mut env = Vec::new();
     match &stack.database {
         Database::Managed(_) | Database::CloudNativePg(_) => {
-            env.push(pod::env("DATABASE_URL", managed_url(stack, RUNTIME_ROLE)));
+            env.push(pod::env("DATABASE_URL", database_url(stack, RUNTIME_ROLE)));
             env.push(pod::env(
                 "DATABASE_PASSWORD_FILE",
                 format!("{RUNTIME_SECRETS}/{}", credential::RUNTIME_PASSWORD),
@@ -291,28 +291,40 @@ fn env_from(stack: &Stack) -> Option<Vec<EnvFromSource>> {
     (!sources.is_empty()).then_some(sources)
 }
 
-/// What both containers need to know the managed database by. The file is read
-/// at each connection, so a new one needs no restart.
-fn database_trust(stack: &Stack) -> Vec<VolumeMount> {
+/// The Secret with the authority of a database that the operator knows inside.
+/// CloudNativePG's also holds the authority's key, which stays out of the pod.
+fn database_authority(stack: &Stack) -> Option<String> {
     match stack.database {
-        Database::Managed(_) => vec![pod::read_only("postgres-ca", DATABASE_TRUST)],
-        Database::CloudNativePg(_) | Database::External { .. } => Vec::new(),
+        Database::Managed(_) => Some(stack.names.postgres_tls()),
+        Database::CloudNativePg(_) => Some(stack.names.cluster_authority()),
+        Database::External { .. } => None,
     }
 }
 
-fn managed_url(stack: &Stack, role: &str) -> String {
-    let (service, tls) = match &stack.database {
-        Database::CloudNativePg(_) => (stack.names.cluster_primary(), String::new()),
-        Database::Managed(_) | Database::External { .. } => (
-            stack.names.postgres(),
-            format!(
-                "?sslmode=verify-full&sslrootcert={DATABASE_TRUST}/{}",
-                tls::TRUST
-            ),
-        ),
+/// What both containers need to know such a database by. The file is read at
+/// each connection, so a new one needs no restart.
+fn database_trust(stack: &Stack) -> Vec<VolumeMount> {
+    let mount = |_| pod::read_only("postgres-ca", DATABASE_TRUST);
+    database_authority(stack).map(mount).into_iter().collect()
+}
+
+/// Where a role of such a database connects. Through a pooler go only the
+/// requests of clients: what migrations lock for the length of a session, they
+/// must lock in a session of their own.
+fn database_url(stack: &Stack, role: &str) -> String {
+    let names = &stack.names;
+    let service = match &stack.database {
+        Database::CloudNativePg(cluster) if cluster.pooler.is_some() && role == RUNTIME_ROLE => {
+            names.pooler()
+        }
+        Database::CloudNativePg(_) => names.cluster_primary(),
+        Database::Managed(_) | Database::External { .. } => names.postgres(),
     };
-    let host = stack.names.host(&service);
-    format!("postgres://{role}@{host}:{POSTGRES_PORT}/{DATABASE}{tls}")
+    let host = names.host(&service);
+    let trust = format!("{DATABASE_TRUST}/{}", tls::TRUST);
+    format!(
+        "postgres://{role}@{host}:{POSTGRES_PORT}/{DATABASE}?sslmode=verify-full&sslrootcert={trust}"
+    )
 }
 
 fn from_secret(name: &str, reference: &SecretKeyRef) -> EnvVar {

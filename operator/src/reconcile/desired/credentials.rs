@@ -23,6 +23,8 @@ pub(super) fn build(stack: &Stack, credentials: &Credentials) -> Secret {
             credential::SUPERUSER_PASSWORD,
             &credentials.superuser_password,
         );
+    }
+    if let Database::Managed(_) | Database::CloudNativePg(_) = stack.database {
         put(credential::OWNER_PASSWORD, &credentials.owner_password);
         put(credential::RUNTIME_PASSWORD, &credentials.runtime_password);
     }

@@ -22,9 +22,18 @@ use crate::reconcile::validate::{Database, Stack};
 /// their Service, and some plugins look at a connection after its destination
 /// was translated.
 const DNS_PORTS: [i32; 2] = [53, 5353];
+/// Where API servers listen, behind the `kubernetes` Service and by themselves, on
+/// the usual distributions: nothing tells a pod's policy that address.
+const API_SERVER_PORTS: [i32; 4] = [443, 6443, 8443, 16443];
 /// The label by which CloudNativePG's pods, PgBouncer's among them, name their
 /// cluster.
 const CNPG_CLUSTER: &str = "cnpg.io/cluster";
+/// What CloudNativePG's own pods are called, in whichever namespace they are.
+const CNPG_OPERATOR: (&str, &str) = ("app.kubernetes.io/name", "cloudnative-pg");
+/// Where CloudNativePG's pods tell their operator, and each other, how they are.
+const CNPG_STATUS_PORT: i32 = 8000;
+/// Where PostgreSQL and PgBouncer have their metrics under CloudNativePG.
+const CNPG_METRICS_PORTS: [i32; 2] = [9187, 9127];
 
 /// nginx: from whoever may use the stack, to the API.
 pub(super) fn nginx(stack: &Stack) -> Option<NetworkPolicy> {
@@ -76,21 +85,49 @@ pub(super) fn postgres_job(stack: &Stack) -> Option<NetworkPolicy> {
     Some(policy(stack, Component::PostgresJob, name, vec![], egress))
 }
 
+/// The pods of a database that CloudNativePG runs: from the API, their operator
+/// and each other; to each other and to the API server, without which they stop.
+pub(super) fn cluster(stack: &Stack) -> Option<NetworkPolicy> {
+    let spec = stack.network_policy.as_ref()?;
+    let peers = [POSTGRES_PORT, CNPG_STATUS_PORT];
+    let (name, value) = CNPG_OPERATOR;
+    let operator = NetworkPolicyPeer {
+        namespace_selector: Some(LabelSelector::default()),
+        ..labelled(Map::from([(name.to_owned(), value.to_owned())]))
+    };
+    let ingress = vec![
+        from(Some(vec![pods(stack, Component::Api)]), &[POSTGRES_PORT]),
+        from(Some(vec![labelled(members(stack)), operator]), &peers),
+        from(Some(metrics_peers(spec)), &CNPG_METRICS_PORTS),
+    ];
+    let egress = vec![
+        to(vec![labelled(members(stack))], &peers),
+        anywhere(API_SERVER_PORTS.map(tcp).to_vec()),
+        dns(),
+    ];
+    let name = stack.names.postgres();
+    let mut policy = policy(stack, Component::Postgres, name, ingress, egress);
+    if let Some(spec) = &mut policy.spec {
+        spec.pod_selector = labelled(members(stack)).pod_selector;
+    }
+    Some(policy)
+}
+
+/// The label of every pod that belongs to CloudNativePG's cluster.
+fn members(stack: &Stack) -> Map {
+    Map::from([(CNPG_CLUSTER.to_owned(), stack.names.postgres())])
+}
+
 /// The way from the API to its database. Where that is an address that nobody
 /// has narrowed down, any on PostgreSQL's port.
 fn database(stack: &Stack, spec: &Spec) -> Option<NetworkPolicyEgressRule> {
     match &stack.database {
         Database::Managed(_) => Some(to(vec![pods(stack, Component::Postgres)], &[POSTGRES_PORT])),
-        Database::CloudNativePg(_) => {
-            let cluster = Map::from([(CNPG_CLUSTER.to_owned(), stack.names.postgres())]);
-            Some(to(vec![labelled(cluster)], &[POSTGRES_PORT]))
-        }
-        Database::External { ports, .. } => {
-            spec.egress_to.is_empty().then(|| NetworkPolicyEgressRule {
-                to: None,
-                ports: Some(ports.iter().map(|port| tcp(*port)).collect()),
-            })
-        }
+        Database::CloudNativePg(_) => Some(to(vec![labelled(members(stack))], &[POSTGRES_PORT])),
+        Database::External { ports, .. } => spec
+            .egress_to
+            .is_empty()
+            .then(|| anywhere(ports.iter().map(|port| tcp(*port)).collect())),
     }
 }
 
@@ -103,10 +140,7 @@ fn dns() -> NetworkPolicyEgressRule {
         let port = *port;
         [transport("UDP", port), transport("TCP", port)]
     });
-    NetworkPolicyEgressRule {
-        to: None,
-        ports: Some(ports.collect()),
-    }
+    anywhere(ports.collect())
 }
 
 fn policy(
@@ -154,6 +188,14 @@ fn to(peers: Vec<NetworkPolicyPeer>, ports: &[i32]) -> NetworkPolicyEgressRule {
     NetworkPolicyEgressRule {
         to: Some(peers),
         ports: Some(ports.iter().map(|port| tcp(*port)).collect()),
+    }
+}
+
+/// To any address, on these ports.
+fn anywhere(ports: Vec<NetworkPolicyPort>) -> NetworkPolicyEgressRule {
+    NetworkPolicyEgressRule {
+        to: None,
+        ports: Some(ports),
     }
 }
 

@@ -3,7 +3,7 @@
 use authstack_crds::CertificateStatus;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::Finding;
+use super::{Finding, front};
 use crate::reconcile::apply::{Applied, Outcome};
 use crate::reconcile::certificates::is_ending;
 use crate::reconcile::children::{JobEnd, State};
@@ -80,5 +80,7 @@ pub(super) fn in_use(inputs: &Inputs, applied: &Desired<Applied>) -> Vec<Certifi
     {
         list.push(status(&exposed.secret, certificate.not_after));
     }
+    let foreign = applied.certificate.as_ref();
+    list.extend(foreign.and_then(front::expiry));
     list
 }

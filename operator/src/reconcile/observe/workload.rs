@@ -9,21 +9,7 @@ use crate::reconcile::names::Component;
 
 /// Not rolled out, or stopped: only the pods themselves tell that none is left.
 pub(super) fn is_worth_a_look(rollout: &Rollout) -> bool {
-    rollout.wanted == 0 || !is_complete(rollout)
-}
-
-/// All wanted pods are of the newest template and ready, and no other is left.
-fn is_complete(rollout: &Rollout) -> bool {
-    let Rollout {
-        current,
-        wanted,
-        existing,
-        updated,
-        ready,
-        stopping: _,
-        failure: _,
-    } = rollout;
-    *current && updated >= wanted && existing <= wanted && ready >= wanted
+    rollout.wanted == 0 || !rollout.is_complete()
 }
 
 /// What is true of a part's pods.
@@ -39,7 +25,7 @@ pub(super) fn workload(component: Component, live: Option<&Live>, details: &Deta
     if rollout.wanted == 0 {
         return stopped(noun, pods_left(component, rollout, details));
     }
-    if is_complete(rollout) {
+    if rollout.is_complete() {
         let message = match (component, rollout.wanted) {
             (Component::Postgres, _) => "PostgreSQL accepts connections".to_owned(),
             (_, 1) => format!("1 pod of {noun} is ready"),

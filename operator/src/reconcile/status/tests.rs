@@ -5,11 +5,12 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::*;
 use crate::reconcile::apply::{Applied, Outcome};
-use crate::reconcile::children::{JobEnd, Live, Rollout, State};
+use crate::reconcile::children::{Certificate, JobEnd, Live, Rollout, Route, State};
 use crate::reconcile::dereference::{Inputs, Reference};
 use crate::reconcile::desired::{Api, Desired, Nginx, Postgres};
 use crate::reconcile::inspect::Details;
 use crate::reconcile::observe::observe;
+use crate::reconcile::optional::{Availability, Optional};
 use crate::reconcile::validate;
 
 fn at(second: i64) -> Timestamp {
@@ -61,6 +62,7 @@ fn running() -> Desired<Applied> {
             stateful_set: rollout(1, 1),
             reload: None,
         }),
+        cluster: None,
         api: Api {
             service_account: plain(),
             tls: plain(),
@@ -79,7 +81,10 @@ fn running() -> Desired<Applied> {
             deployment: rollout(2, 2),
         },
         ingress_tls: None,
+        certificate: None,
         ingress: Some(live(State::Ingress { has_address: false })),
+        http_route: None,
+        pod_monitor: None,
     }
 }
 
@@ -135,7 +140,12 @@ fn a_stack_that_runs() {
 
 #[test]
 fn every_condition_is_there_once_and_speaks_of_this_generation() {
-    let status = judge(&running(), &inputs());
+    let whole = Desired {
+        http_route: Some(live(State::Route(Route::Accepted))),
+        pod_monitor: Some(live(State::Plain)),
+        ..running()
+    };
+    let status = judge(&whole, &inputs());
     let types: Vec<_> = status
         .conditions
         .iter()
@@ -328,4 +338,64 @@ fn a_reload_that_failed_is_said_while_clients_are_served() {
         of(&status, ConditionType::Stalled),
         text("False", "NoProblem")
     );
+}
+
+#[test]
+fn a_part_whose_api_the_cluster_lacks_stalls_and_the_others_do_not() {
+    let missing = Outcome::Unavailable(Optional::PodMonitor, Availability::Missing);
+    let applied = Desired {
+        pod_monitor: Some(missing),
+        http_route: Some(live(State::Route(Route::Accepted))),
+        ..running()
+    };
+    let status = judge(&applied, &inputs());
+    let table = table(&status);
+    for line in [
+        "Ready=False ApiMissing",
+        "IngressReady=True AddressPending",
+        "HTTPRouteReady=True Accepted",
+        "MonitoringReady=False ApiMissing",
+        "Available=True Serving",
+        "Reconciling=False Idle",
+        "Stalled=True ApiMissing",
+    ] {
+        assert!(
+            table.lines().any(|found| found == line),
+            "{line} in\n{table}"
+        );
+    }
+    let without = self::table(&judge(&running(), &inputs()));
+    assert!(!without.contains("HTTPRoute") && !without.contains("Monitoring"));
+}
+
+#[test]
+fn the_certificate_of_cert_manager_holds_the_ingress_back_and_its_expiry_is_told() {
+    let with = |certificate: Certificate| Desired {
+        certificate: Some(live(State::Certificate(certificate))),
+        ..running()
+    };
+    let waiting = Certificate {
+        message: "the order is pending".to_owned(),
+        ..Certificate::default()
+    };
+    let status = judge(&with(waiting.clone()), &inputs());
+    let ingress = status.condition(ConditionType::IngressReady).unwrap();
+    assert_eq!(ingress.reason, "CertificatePending");
+    assert!(ingress.message.contains("the order is pending"));
+    let of_the_ingress = |status: &AuthStackStatus| {
+        let mut all = status.certificates.clone().into_iter();
+        all.find(|one| one.secret_name == "shop-ingress-tls")
+    };
+    assert_eq!(of_the_ingress(&status), None);
+    let ready = Certificate {
+        is_ready: true,
+        secret_name: "shop-ingress-tls".to_owned(),
+        not_after: Some(at(9_000)),
+        ..waiting
+    };
+    let status = judge(&with(ready), &inputs());
+    let ingress = status.condition(ConditionType::IngressReady).unwrap();
+    assert_eq!(ingress.status, "True");
+    let certificate = of_the_ingress(&status).unwrap();
+    assert_eq!(certificate.not_after, Time(at(9_000)));
 }

@@ -115,10 +115,13 @@ fn allows(desired: &Desired<Prepared>, from: &Pod, to: &Pod, port: (&str, i32)) 
     (outgoing.is_empty() || goes) && (incoming.is_empty() || comes)
 }
 
-const PORTS: [(&str, i32); 9] = [
+const PORTS: [(&str, i32); 12] = [
     ("TCP", 53),
     ("UDP", 53),
     ("TCP", 80),
+    ("TCP", 443),
+    ("TCP", 8000),
+    ("TCP", 9187),
     ("TCP", API_PORT),
     ("TCP", API_METRICS_PORT),
     ("TCP", NGINX_PORT),
@@ -271,26 +274,60 @@ fn an_external_database_is_any_address_on_its_port_until_peers_are_named() {
 }
 
 #[test]
-fn with_cloud_native_pg_the_api_reaches_the_pods_of_its_cluster() {
-    let mut stack = stack(&json!({}));
-    stack.database = Database::CloudNativePg(serde_json::from_value(json!({})).unwrap());
-    let desired = build(&stack, &Inputs::placeholders());
+fn pods_of_cloud_native_pg_are_for_the_api_for_its_operator_and_for_each_other() {
+    let desired = desired(&json!({
+        "postgres": {"cloudNativePG": {}},
+        "networkPolicy": {"metricsFrom": [
+            {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}},
+        ]},
+    }));
+    let member = |cluster| pod("store", &[("cnpg.io/cluster", cluster)]);
+    let operator = [("app.kubernetes.io/name", "cloudnative-pg")];
     let mut pods = cluster();
-    pods.push((
-        "cluster",
-        pod("store", &[("cnpg.io/cluster", "shop-postgres")]),
-    ));
-    pods.push((
-        "another",
-        pod("store", &[("cnpg.io/cluster", "other-postgres")]),
-    ));
+    pods.extend([
+        ("primary", member("shop-postgres")),
+        ("standby", member("shop-postgres")),
+        ("another", member("other-postgres")),
+        ("manager", pod("cnpg-system", &operator)),
+    ]);
     let allowed = matrix(&desired, &pods);
+    let into: Vec<_> = allowed
+        .iter()
+        .filter(|it| it.contains(" primary "))
+        .collect();
+    assert_eq!(
+        into,
+        [
+            "prometheus primary TCP/9187",
+            "api primary TCP/5432",
+            "standby primary TCP/8000",
+            "standby primary TCP/5432",
+            "manager primary TCP/8000",
+            "manager primary TCP/5432",
+        ]
+    );
+    let from: Vec<_> = allowed
+        .iter()
+        .filter(|it| it.starts_with("primary ") && !is_dns(it))
+        .filter(|it| !it.ends_with("/443"))
+        .collect();
+    assert_eq!(
+        from,
+        ["primary standby TCP/8000", "primary standby TCP/5432"]
+    );
+    // The API server may be anywhere.
+    for wanted in ["primary stranger TCP/443", "primary dns UDP/53"] {
+        assert!(allowed.iter().any(|it| it == wanted), "{wanted}");
+    }
     let to_databases: Vec<_> = allowed
         .iter()
         .filter(|it| it.ends_with("/5432"))
         .filter(|it| it.starts_with("api ") || it.starts_with("nginx "))
         .collect();
-    assert_eq!(to_databases, ["api cluster TCP/5432"]);
+    assert_eq!(
+        to_databases,
+        ["api primary TCP/5432", "api standby TCP/5432"]
+    );
 }
 
 #[test]
