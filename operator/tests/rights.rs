@@ -18,7 +18,7 @@ use authstack_operator::{
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::{
     apps::v1::StatefulSet,
-    core::v1::Secret,
+    core::v1::{PersistentVolumeClaim, Secret},
     rbac::v1::{ClusterRole, PolicyRule},
 };
 use kube::{
@@ -35,7 +35,7 @@ use support::{
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-const SOON: Duration = Duration::from_mins(1);
+const SOON: Duration = Duration::from_mins(3);
 
 /// Rights that no request of these tests needs: group, resource (or the group's
 /// all), and where they are needed.
@@ -308,11 +308,21 @@ impl Admin {
         self.condition(of, ("True", "ReferenceNotFound")).await;
     }
 
-    /// Puts a StatefulSet there that must be made anew.
+    /// Puts a StatefulSet there that must be made anew, and that owns the claim: of
+    /// one without a pod, its controller leaves that as it is.
     async fn age_the_database(&self) {
+        let claims = self.api::<PersistentVolumeClaim>();
+        let claim = "data-demo-postgres-0";
+        let before = claims.get(claim).await.unwrap().uid();
+        self.change_stack(json!({"stopped": true})).await;
+        let sets = self.api::<StatefulSet>();
+        eventually("the database is stopped", SOON, async || {
+            let set = sets.get("demo-postgres").await.unwrap();
+            set.spec.unwrap().replicas == Some(0) && set.status.unwrap().replicas == 0
+        })
+        .await;
         self.change_stack(json!({"paused": true})).await;
         self.seen().await;
-        let sets = self.api::<StatefulSet>();
         let mut set = sets.get("demo-postgres").await.unwrap();
         sets.delete("demo-postgres", &DeleteParams::orphan())
             .await
@@ -323,12 +333,25 @@ impl Admin {
         set.metadata.uid = None;
         set.spec.as_mut().unwrap().pod_management_policy = Some("OrderedReady".to_owned());
         let aged = sets.create(&PostParams::default(), &set).await.unwrap();
+        let owner = json!([{
+            "apiVersion": "apps/v1", "kind": "StatefulSet", "name": "demo-postgres",
+            "uid": aged.uid(),
+        }]);
+        let patch = json!({"metadata": {"ownerReferences": owner}});
+        claims
+            .patch(claim, &PatchParams::default(), &Patch::Merge(patch))
+            .await
+            .unwrap();
         self.change_stack(json!({"paused": false})).await;
         eventually("it is made anew", SOON, async || {
             let set = sets.get_opt("demo-postgres").await.unwrap();
             set.is_some_and(|set| set.uid() != aged.uid())
         })
         .await;
+        let claim = claims.get(claim).await.unwrap();
+        assert_eq!(claim.uid(), before);
+        assert_eq!(claim.metadata.deletion_timestamp, None);
+        assert!(claim.owner_references().is_empty(), "{claim:?}");
     }
 }
 

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use authstack_operator::args::{Images, WatchNamespaces};
 use authstack_operator::client::bounded;
@@ -20,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tower::{BoxError, Service, layer::layer_fn};
 
 use super::picture::{Picture, credentials};
-use super::site::{Site, in_namespace};
+use super::site::{SOON, Site, in_namespace};
 use super::support::account::operator_account;
 
 /// Counts writes; the last one that is allowed is sent, and never answered.
@@ -83,7 +82,7 @@ pub(crate) async fn run_until_dead(account: Config, namespace: &str, writes: usi
             () = dead.cancelled() => {}
         }
     });
-    let died = tokio::time::timeout(Duration::from_mins(1), life).await;
+    let died = tokio::time::timeout(SOON, life).await;
     assert!(died.is_ok(), "it makes no {writes} writes");
 }
 

@@ -143,7 +143,7 @@ async fn fifty_stacks_at_once_do_not_wait_for_each_other() {
         futures::future::join_all(applied).await;
         eventually(
             "all Ingresses are there",
-            Duration::from_mins(3),
+            Duration::from_mins(10),
             async || names::<Ingress>(&site).await.len() == 50,
         )
         .await;

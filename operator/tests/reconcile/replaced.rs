@@ -13,6 +13,7 @@ use super::site::{SOON, Site, eventually, in_namespace};
 use super::support::account::operator_account;
 
 const SET: &str = "shop-postgres";
+const CLAIM: &str = "data-shop-postgres-0";
 
 /// Puts a StatefulSet of an older operator in the place of the stack's, around
 /// the same pod and volume. Nobody may be at work in the namespace.
@@ -23,12 +24,14 @@ async fn age(site: &Site, change: impl Fn(&mut StatefulSet)) -> StatefulSet {
     let policy = json!({"whenDeleted": "Retain", "whenScaled": "Retain"});
     let keep = json!({"spec": {"persistentVolumeClaimRetentionPolicy": policy}});
     site.merge::<StatefulSet>(SET, keep).await;
-    eventually("nobody owns the claim", SOON, async || {
+    eventually("its controller has seen it", SOON, async || {
         let set = sets.get(SET).await.unwrap();
         let seen = set.status.and_then(|status| status.observed_generation);
-        seen == set.metadata.generation && claim_owner(site).await.is_none()
+        seen == set.metadata.generation
     })
     .await;
+    let free = json!({"metadata": {"ownerReferences": null}});
+    site.merge::<PersistentVolumeClaim>(CLAIM, free).await;
     sets.delete(SET, &DeleteParams::orphan()).await.unwrap();
     eventually("the StatefulSet is gone", SOON, async || {
         site.get::<StatefulSet>(SET).await.is_none()
@@ -62,7 +65,7 @@ async fn age(site: &Site, change: impl Fn(&mut StatefulSet)) -> StatefulSet {
 /// The uid of the claim's owner.
 async fn claim_owner(site: &Site) -> Option<String> {
     let claims = site.api::<PersistentVolumeClaim>();
-    let claim = claims.get("data-shop-postgres-0").await.unwrap();
+    let claim = claims.get(CLAIM).await.unwrap();
     Some(claim.owner_references().first()?.uid.clone())
 }
 
@@ -75,10 +78,7 @@ async fn owner(site: &Site) -> Option<String> {
 /// The uids of the database's pod and of its claim.
 async fn uids(site: &Site) -> (String, String) {
     let pod = site.get::<Pod>("shop-postgres-0").await.unwrap();
-    let claim = site
-        .get::<PersistentVolumeClaim>("data-shop-postgres-0")
-        .await
-        .unwrap();
+    let claim = site.get::<PersistentVolumeClaim>(CLAIM).await.unwrap();
     assert_eq!(pod.metadata.deletion_timestamp, None);
     assert_eq!(claim.metadata.deletion_timestamp, None);
     (pod.uid().unwrap(), claim.uid().unwrap())

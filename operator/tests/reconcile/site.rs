@@ -26,7 +26,7 @@ use super::support::{default_storage_class, define};
 pub(crate) use super::support::{eventually, in_namespace};
 
 /// Long enough for a busy machine; what is waited for comes sooner.
-pub(crate) const SOON: Duration = Duration::from_mins(1);
+pub(crate) const SOON: Duration = Duration::from_mins(3);
 
 /// A namespace with a controller at work in it.
 pub(crate) struct Site {
@@ -215,14 +215,20 @@ impl Site {
             self.get::<Deployment>(&name).await.is_some()
         })
         .await;
-        // The last child; without an Ingress it is enough that nothing moves.
+        // What is written last, after all children.
+        eventually("the status is of this generation", SOON, async || {
+            let stack = self.get::<AuthStack>(stack).await.unwrap();
+            let seen = stack.status.and_then(|status| status.observed_generation);
+            seen == stack.metadata.generation
+        })
+        .await;
         self.quiet().await;
     }
 
     /// Waits until the operator has written nothing for two seconds.
     pub(crate) async fn quiet(&self) {
         let last = std::sync::Mutex::new((usize::MAX, std::time::Instant::now()));
-        eventually("the operator rests", Duration::from_mins(2), async || {
+        eventually("the operator rests", SOON, async || {
             let now = self.writes.load(Ordering::SeqCst);
             let mut last = last.lock().unwrap();
             if last.0 != now {

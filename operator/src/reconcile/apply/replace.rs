@@ -1,7 +1,8 @@
 //! Makes an object anew that cannot be changed, one step at a time.
 
+use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::ResourceExt as _;
-use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
+use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
 use serde_json::json;
 
 use super::Applier;
@@ -9,7 +10,7 @@ use crate::reconcile::children::{Child, Live};
 use crate::reconcile::error::{Error, api};
 use crate::reconcile::immutable::Step;
 use crate::reconcile::labels::OPERATOR;
-use crate::reconcile::names::Component;
+use crate::reconcile::names::{Component, Names};
 use crate::reconcile::refusal::Refusal;
 
 const RETAINED: &str = "waiting until its controller has seen that its volumes stay";
@@ -79,6 +80,7 @@ impl Applier<'_> {
             }
             Step::Await => Some(replacing(RETAINED)),
             Step::Orphan => {
+                self.free_claim(uid.as_deref()).await?;
                 let params = DeleteParams {
                     preconditions: Some(Preconditions {
                         uid,
@@ -94,5 +96,42 @@ impl Applier<'_> {
                 Some(replacing(GONE))
             }
         })
+    }
+
+    /// Takes the data volume's claim away from a StatefulSet that is to be deleted.
+    /// Its controller does that by itself, but not without a pod, nor when what it
+    /// remembers of the claim is old; and then the claim would go too.
+    async fn free_claim(&self, owner: Option<&str>) -> Result<(), Error> {
+        let names = Names {
+            stack: self.stack.name.clone(),
+            namespace: self.stack.namespace.clone(),
+        };
+        let name = names.data_claim();
+        let action = || format!("keeping PersistentVolumeClaim {name}");
+        let claims: Api<PersistentVolumeClaim> =
+            Api::namespaced(self.client.clone(), &names.namespace);
+        let found = claims.get_metadata_opt(&name).await;
+        let Some(claim) = found.map_err(api(action()))? else {
+            return Ok(());
+        };
+        let (its, others): (Vec<_>, Vec<_>) = claim
+            .owner_references()
+            .iter()
+            .partition(|one| Some(one.uid.as_str()) == owner);
+        if its.is_empty() {
+            return Ok(());
+        }
+        let patch = json!({"metadata": {
+            "ownerReferences": others,
+            "resourceVersion": claim.resource_version(),
+        }});
+        let params = PatchParams {
+            field_manager: Some(OPERATOR.to_owned()),
+            ..PatchParams::default()
+        };
+        let patched = claims
+            .patch_metadata(&name, &params, &Patch::Merge(&patch))
+            .await;
+        patched.map(drop).map_err(api(action()))
     }
 }
