@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use authstack_crds::{CloudNativePgSpec, DeletionPolicy, PoolerSpec};
+use authstack_crds::{CloudNativePgSpec, DeletionPolicy, ManagedPostgresSpec, PoolerSpec};
 use k8s_openapi::ByteString;
-use k8s_openapi::api::core::v1::{ResourceRequirements, Secret};
+use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -16,6 +16,7 @@ use crate::foreign::cloud_native_pg::{
 };
 use crate::reconcile::dereference::Credentials;
 use crate::reconcile::names::{Component, DATABASE, OWNER_ROLE, RUNTIME_ROLE};
+use crate::reconcile::resources;
 use crate::reconcile::validate::Stack;
 
 const COMPONENT: Component = Component::Postgres;
@@ -92,11 +93,11 @@ fn cluster(stack: &Stack, spec: &CloudNativePgSpec) -> foreign::Cluster {
                 size: Some(spec.storage.size.clone()),
                 storage_class: spec.storage.storage_class_name.clone(),
             },
-            resources: ResourceRequirements {
-                requests: Some(spec.resources.requests.clone()),
-                limits: Some(spec.resources.limits.clone()),
-                ..ResourceRequirements::default()
-            },
+            // One default for PostgreSQL, whoever runs it.
+            resources: resources::complete(
+                &spec.resources,
+                &ManagedPostgresSpec::default().resources,
+            ),
             bootstrap: Some(Bootstrap {
                 initdb: InitDb {
                     database: DATABASE.to_owned(),
