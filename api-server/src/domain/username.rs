@@ -96,14 +96,31 @@ impl Username {
     }
 }
 
+/// How often the rules are applied again until they change nothing more.
+const AGAIN: usize = 3;
+
 /// The form under which a user name is compared, or `None` if no name can be
 /// spelt like that.
+///
+/// The rules of a profile need not lead to a text that they leave alone, or
+/// even admit: capitals of Cherokee become letters that `IdentifierClass` does
+/// not know. They are applied until nothing changes, as RFC 8264, section 7,
+/// says, and a name that never settles is none.
 #[must_use]
 pub fn username_key(typed: &str) -> Option<String> {
-    UsernameCaseMapped::enforce(typed)
-        .ok()
-        .filter(|key| !key.is_empty())
-        .map(std::borrow::Cow::into_owned)
+    let enforced = |text: &str| {
+        let key = UsernameCaseMapped::enforce(text).ok()?;
+        (!key.is_empty()).then(|| key.into_owned())
+    };
+    let mut key = enforced(typed)?;
+    for _ in 0..AGAIN {
+        let again = enforced(&key)?;
+        if again == key {
+            return Some(key);
+        }
+        key = again;
+    }
+    None
 }
 
 #[cfg(test)]
@@ -136,10 +153,21 @@ mod tests {
             ("a\0b", UsernameError::Character),
             ("a\u{202e}b", UsernameError::Character),
             ("😀", UsernameError::Character),
+            ("\u{13a0}", UsernameError::Character),
         ] {
             assert_eq!(Username::parse(typed), Err(expected), "{typed:?}");
         }
         assert!(Username::parse(&"x".repeat(64)).is_ok());
+    }
+
+    #[test]
+    fn every_character_that_may_be_a_name_has_a_key_that_is_its_own() {
+        for typed in ('\0'..=char::MAX).map(String::from) {
+            if let Ok(name) = Username::parse(&typed) {
+                let again = username_key(name.key());
+                assert_eq!(again.as_deref(), Some(name.key()), "{typed:?}");
+            }
+        }
     }
 
     #[test]
