@@ -215,14 +215,18 @@ impl Site {
             self.get::<Deployment>(&name).await.is_some()
         })
         .await;
-        // What is written last, after all children.
+        self.told(stack).await;
+        self.quiet().await;
+    }
+
+    /// Waits for what is written after all children: the status of this generation.
+    pub(crate) async fn told(&self, stack: &str) {
         eventually("the status is of this generation", SOON, async || {
             let stack = self.get::<AuthStack>(stack).await.unwrap();
             let seen = stack.status.and_then(|status| status.observed_generation);
             seen == stack.metadata.generation
         })
         .await;
-        self.quiet().await;
     }
 
     /// Waits until the operator has written nothing for two seconds.
